@@ -1,0 +1,1 @@
+"""Widgets, docks and painters; no I/O."""

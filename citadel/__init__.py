@@ -1,0 +1,1 @@
+"""Citadel's public SDK."""

@@ -1,0 +1,759 @@
+"""The wire's messages as frozen dataclasses. Made by `poe protos` from the protos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """Values of many rows, one column a field: read with numpy.frombuffer."""
+
+    name: str = ""
+    # One of: u1, u4, u8, i8, f8 (little-endian numpy codes), str (data: u4 codes into strings).
+    kind: str = ""
+    data: bytes = b""
+    # The dictionary of a str column.
+    strings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnBatch:
+    """A table in columns. Its topic names its columns (citadel/wire/topics.py)."""
+
+    topic: str = ""
+    rows: int = 0
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Who changes what, based on which revision, and why. Every change carries one."""
+
+    # The revision that the change was based on; a stale one is refused. 0: whatever is current.
+    revision: int = 0
+    actor: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetDefenseRequest:
+    """`citadel.wire.v1.GetDefenseRequest`."""
+
+    # 0: the one in force.
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefenseConfig:
+    """`citadel.wire.v1.DefenseConfig`."""
+
+    revision: int = 0
+    # Flags block; a layer that fails or times out blocks.
+    strict: bool = False
+    # In the order that a request passes them.
+    layers: tuple[LayerConfig, ...] = ()
+    actor: str = ""
+    reason: str = ""
+    time_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerConfig:
+    """`citadel.wire.v1.LayerConfig`."""
+
+    name: str = ""
+    enabled: bool = False
+    # Scores at or above flag.
+    flag_threshold: float = 0.0
+    # Scores at or above block.
+    block_threshold: float = 0.0
+    timeout_ms: float = 0.0
+    title: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyDefenseRequest:
+    """`citadel.wire.v1.ApplyDefenseRequest`."""
+
+    strict: bool = False
+    layers: tuple[LayerConfig, ...] = ()
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewDefenseRequest:
+    """`citadel.wire.v1.PreviewDefenseRequest`."""
+
+    strict: bool = False
+    layers: tuple[LayerConfig, ...] = ()
+    # At most 60; 0: 5.
+    minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefensePreview:
+    """`citadel.wire.v1.DefensePreview`."""
+
+    requests: int = 0
+    blocked_now: int = 0
+    blocked_then: int = 0
+    flagged_now: int = 0
+    flagged_then: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """`citadel.wire.v1.CheckRequest`."""
+
+    text: str = ""
+    # prompt, document or output.
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReply:
+    """`citadel.wire.v1.CheckReply`."""
+
+    # The chain's decision: allow, flag, redact or block.
+    decision: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    # The text as the model would get it.
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`citadel.wire.v1.Verdict`."""
+
+    layer: str = ""
+    decision: str = ""
+    score: float = 0.0
+    latency_ms: float = 0.0
+    reasons: tuple[Reason, ...] = ()
+    # Set when the layer failed: timeout or error, and its text.
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """`citadel.wire.v1.Reason`."""
+
+    rule: str = ""
+    text: str = ""
+    # Code points of the checked text; equal when the reason rests on no range.
+    start: int = 0
+    end: int = 0
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoRequest:
+    """`citadel.wire.v1.InfoRequest`."""
+
+    client_version: str = ""
+    # The wire version that the client speaks; another major one is refused.
+    wire_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """`citadel.wire.v1.EngineInfo`."""
+
+    # New at every start: sequence numbers of one instance mean nothing to another.
+    instance_id: str = ""
+    version: str = ""
+    wire_version: int = 0
+    started_unix_nanos: int = 0
+    hostname: str = ""
+    pid: int = 0
+    os: str = ""
+    python: str = ""
+    providers: tuple[ProviderInfo, ...] = ()
+    # Where Prometheus scrapes, empty when off.
+    metrics_address: str = ""
+    # The role of the caller: viewer, operator or admin.
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderInfo:
+    """`citadel.wire.v1.ProviderInfo`."""
+
+    name: str = ""
+    model: str = ""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRequest:
+    """`citadel.wire.v1.SnapshotRequest`."""
+
+    topics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotReply:
+    """`citadel.wire.v1.SnapshotReply`."""
+
+    instance_id: str = ""
+    seq: int = 0
+    time_unix_nanos: int = 0
+    batches: tuple[ColumnBatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRequest:
+    """`citadel.wire.v1.WatchRequest`."""
+
+    topics: tuple[str, ...] = ()
+    # The last sequence number that the client has; 0 for the live edge.
+    since_seq: int = 0
+    # The instance that since_seq belongs to.
+    instance_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBatch:
+    """`citadel.wire.v1.WatchBatch`."""
+
+    instance_id: str = ""
+    first_seq: int = 0
+    last_seq: int = 0
+    time_unix_nanos: int = 0
+    batches: tuple[ColumnBatch, ...] = ()
+    # Set when events before first_seq were lost to this client.
+    gap: Gap | None = None
+    # True when state rows were reduced to the last one of each key because the client was slow.
+    coalesced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """`citadel.wire.v1.Gap`."""
+
+    from_seq: int = 0
+    to_seq: int = 0
+    # Why: slow_client, restarted, or retention.
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRequest:
+    """`citadel.wire.v1.AuditRequest`."""
+
+    after: int = 0
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReply:
+    """`citadel.wire.v1.AuditReply`."""
+
+    entries: ColumnBatch | None = None
+    # False when the hash chain does not hold.
+    chain_intact: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionKindsRequest:
+    """`citadel.wire.v1.MissionKindsRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionKindList:
+    """`citadel.wire.v1.MissionKindList`."""
+
+    kinds: tuple[MissionKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionKind:
+    """`citadel.wire.v1.MissionKind`."""
+
+    name: str = ""
+    description: str = ""
+    # JSON Schema of its parameters.
+    parameters_schema: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartMissionRequest:
+    """`citadel.wire.v1.StartMissionRequest`."""
+
+    kind: str = ""
+    # Empty: the kind and a number.
+    name: str = ""
+    # critical, standard or training; empty: the kind's own.
+    mission_class: str = ""
+    parameters_json: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionStatus:
+    """`citadel.wire.v1.MissionStatus`."""
+
+    id: str = ""
+    kind: str = ""
+    name: str = ""
+    mission_class: str = ""
+    # running, finished, failed or cancelled.
+    state: str = ""
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    # Units a second that a looping mission aims at; 0: as fast as it goes.
+    rate: float = 0.0
+    started_unix_nanos: int = 0
+    ended_unix_nanos: int = 0
+    error: str = ""
+    trace_id: str = ""
+    # What the mission counts, as JSON.
+    summary_json: str = ""
+    revision: int = 0
+    parameters_json: str = ""
+    # The completed passes of a mission that runs in a loop.
+    passes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListMissionsRequest:
+    """`citadel.wire.v1.ListMissionsRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionList:
+    """`citadel.wire.v1.MissionList`."""
+
+    missions: tuple[MissionStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetMissionRequest:
+    """`citadel.wire.v1.GetMissionRequest`."""
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionResultRequest:
+    """`citadel.wire.v1.MissionResultRequest`."""
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissionResult:
+    """`citadel.wire.v1.MissionResult`."""
+
+    status: MissionStatus | None = None
+    # The table of results.
+    table: ColumnBatch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelMissionRequest:
+    """`citadel.wire.v1.CancelMissionRequest`."""
+
+    id: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRateRequest:
+    """`citadel.wire.v1.SetRateRequest`."""
+
+    id: str = ""
+    rate: float = 0.0
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPoolsRequest:
+    """`citadel.wire.v1.ListPoolsRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolList:
+    """`citadel.wire.v1.PoolList`."""
+
+    pools: tuple[PoolStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus:
+    """`citadel.wire.v1.PoolStatus`."""
+
+    name: str = ""
+    revision: int = 0
+    # serving, draining or failed.
+    state: str = ""
+    adapter: str = ""
+    # Wanted number of workers.
+    size: int = 0
+    queue_limit: int = 0
+    queued: int = 0
+    running: int = 0
+    workers: tuple[WorkerStatus, ...] = ()
+    # Why the pool is failed, and what to do.
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    """`citadel.wire.v1.WorkerStatus`."""
+
+    id: str = ""
+    pid: int = 0
+    # starting, ready, busy, draining, stopped or lost.
+    state: str = ""
+    rss_bytes: int = 0
+    done: int = 0
+    failed: int = 0
+    command_id: str = ""
+    tool: str = ""
+    started_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolsRequest:
+    """`citadel.wire.v1.ToolsRequest`."""
+
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolList:
+    """`citadel.wire.v1.ToolList`."""
+
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """`citadel.wire.v1.Tool`."""
+
+    name: str = ""
+    description: str = ""
+    # JSON Schema of the arguments and of the result.
+    input_schema: str = ""
+    output_schema: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`citadel.wire.v1.Command`."""
+
+    # 1–64 of [A-Za-z0-9_-]; empty: the engine gives one.
+    id: str = ""
+    pool: str = ""
+    tool: str = ""
+    # A msgpack map of keyword arguments.
+    arguments: bytes = b""
+    # Seconds until the caller gives up, queueing included; 0: the pool's default.
+    deadline_seconds: float = 0.0
+    mission: str = ""
+    mission_class: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """`citadel.wire.v1.CommandResult`."""
+
+    id: str = ""
+    # The msgpack value that the tool returned.
+    value: bytes = b""
+    worker: str = ""
+    queued_seconds: float = 0.0
+    run_seconds: float = 0.0
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest:
+    """`citadel.wire.v1.CancelRequest`."""
+
+    command_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelReply:
+    """`citadel.wire.v1.CancelReply`."""
+
+    # What the command was when the cancel arrived: queued, running, or unknown.
+    was: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeRequest:
+    """`citadel.wire.v1.ResizeRequest`."""
+
+    pool: str = ""
+    size: int = 0
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecycleRequest:
+    """`citadel.wire.v1.RecycleRequest`."""
+
+    pool: str = ""
+    # One worker; empty: all of them.
+    worker: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillWorkerRequest:
+    """`citadel.wire.v1.KillWorkerRequest`."""
+
+    pool: str = ""
+    worker: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetSamplingRequest:
+    """`citadel.wire.v1.GetSamplingRequest`."""
+
+    # 0: the one in force.
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingPolicy:
+    """`citadel.wire.v1.SamplingPolicy`."""
+
+    revision: int = 0
+    # The first that matches decides.
+    rules: tuple[SamplingRule, ...] = ()
+    actor: str = ""
+    reason: str = ""
+    time_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingRule:
+    """`citadel.wire.v1.SamplingRule`."""
+
+    id: str = ""
+    # Globs over the root span; an empty one matches all.
+    mission_class: str = ""
+    mission: str = ""
+    sentinel: str = ""
+    pool: str = ""
+    source: str = ""
+    name: str = ""
+    # Share of traces that is kept, 0 to 1; both exact.
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplySamplingRequest:
+    """`citadel.wire.v1.ApplySamplingRequest`."""
+
+    rules: tuple[SamplingRule, ...] = ()
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewSamplingRequest:
+    """`citadel.wire.v1.PreviewSamplingRequest`."""
+
+    rules: tuple[SamplingRule, ...] = ()
+    # At most 60; 0: 5.
+    minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingPreview:
+    """`citadel.wire.v1.SamplingPreview`."""
+
+    # Root decisions of the stretch; the engine remembers the last 65,536.
+    traces: int = 0
+    kept_now: int = 0
+    kept_then: int = 0
+    # Traces with an error or a guard's flag that would be lost.
+    flagged_lost: int = 0
+    # Traces of each rule, by its id; those that none matches under "default".
+    matched: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSentinelsRequest:
+    """`citadel.wire.v1.ListSentinelsRequest`."""
+
+    mission_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentinelList:
+    """`citadel.wire.v1.SentinelList`."""
+
+    sentinels: tuple[SentinelStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentinelStatus:
+    """`citadel.wire.v1.SentinelStatus`."""
+
+    id: str = ""
+    behaviour: str = ""
+    # spawning, idle, working, waiting, degraded, restarting, stopped or quarantined.
+    state: str = ""
+    mission_id: str = ""
+    supervisor: str = ""
+    mailbox: int = 0
+    handled: int = 0
+    restarts: int = 0
+    # Why it is in this state.
+    cause: str = ""
+    since_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectRequest:
+    """`citadel.wire.v1.InspectRequest`."""
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentinelDetail:
+    """`citadel.wire.v1.SentinelDetail`."""
+
+    status: SentinelStatus | None = None
+    # The behaviour's state as JSON, secrets redacted.
+    state_json: str = ""
+    # The last transitions, oldest first, as JSON objects {time_unix_nanos, from, to, cause}.
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnRequest:
+    """`citadel.wire.v1.SpawnRequest`."""
+
+    # Unique; empty: the engine gives one.
+    id: str = ""
+    behaviour: str = ""
+    mission_id: str = ""
+    # The behaviour's options as JSON.
+    options_json: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequest:
+    """`citadel.wire.v1.StopRequest`."""
+
+    id: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartRequest:
+    """`citadel.wire.v1.RestartRequest`."""
+
+    id: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A CloudEvents 1.0 envelope."""
+
+    id: str = ""
+    source: str = ""
+    type: str = ""
+    subject: str = ""
+    time_unix_nanos: int = 0
+    data_json: str = ""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """`citadel.wire.v1.SendRequest`."""
+
+    to: str = ""
+    signal: Signal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendReply:
+    """`citadel.wire.v1.SendReply`."""
+
+    signal_id: str = ""
+    mailbox: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTracesRequest:
+    """`citadel.wire.v1.SearchTracesRequest`."""
+
+    # The filter language: status=error and dur>5ms and name~"survey*". Empty: all.
+    filter: str = ""
+    # At most 1000; 0: 100.
+    limit: int = 0
+    since_unix_nanos: int = 0
+    until_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTracesReply:
+    """`citadel.wire.v1.SearchTracesReply`."""
+
+    # Topic trace_summary.
+    traces: ColumnBatch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTraceRequest:
+    """`citadel.wire.v1.GetTraceRequest`."""
+
+    # 32 hex digits.
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """`citadel.wire.v1.Trace`."""
+
+    # Topic span.
+    spans: ColumnBatch | None = None
+    # True when the trace had more spans than the 200,000 that are sent.
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRequest:
+    """`citadel.wire.v1.LedgerRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReply:
+    """started = kept + dropped by cause + in flight."""
+
+    started: int = 0
+    kept: int = 0
+    in_flight: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSpansRequest:
+    """`citadel.wire.v1.IngestSpansRequest`."""
+
+    # Topic span.
+    spans: ColumnBatch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSpansReply:
+    """`citadel.wire.v1.IngestSpansReply`."""
+
+    accepted: int = 0

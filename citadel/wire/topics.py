@@ -1,0 +1,125 @@
+"""The tables that the engine streams: which topics there are and which columns each one has.
+
+Kinds are numpy's (little-endian) or `str`, a column of texts through a dictionary. A topic with a
+key is *state*: the last row of a key is its present value, and a row whose `state` is "gone"
+removes it. A topic without one is a log. Times are unix nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Kind = Literal["u1", "u4", "u8", "i8", "f8", "str"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A table's name, columns in order, and key columns (empty for a log)."""
+
+    name: str
+    columns: Mapping[str, Kind]
+    key: tuple[str, ...] = ()
+    streamed: bool = True
+
+
+def _topic(name: str, columns: str, key: str = "", *, streamed: bool = True) -> Topic:
+    pairs = (column.split(":") for column in columns.split())
+    kinds: dict[str, Kind] = dict(pairs)  # type: ignore[arg-type]
+    return Topic(name, MappingProxyType(kinds), tuple(key.split()), streamed)
+
+
+TOPICS: Mapping[str, Topic] = MappingProxyType(
+    {
+        topic.name: topic
+        for topic in (
+            # A span, once when it ends (for watchers also when it starts, with end_ns 0).
+            # kind and status are OpenTelemetry's numbers; source is client, api, engine, sentinel,
+            # guard, provider, pool, worker or user; service is the lane: pool, worker, Sentinel.
+            _topic(
+                "span",
+                "trace_hi:u8 trace_lo:u8 span_id:u8 parent_id:u8 start_ns:i8 end_ns:i8 kind:u1"
+                " status:u1 name:str source:str service:str mission:str mission_class:str"
+                " sentinel:str pool:str attributes:str events:str",
+            ),
+            # severity: debug, info, warning, error. name: from the catalogue. attributes: JSON.
+            _topic(
+                "event",
+                "time_ns:i8 severity:str name:str subject:str message:str trace_hi:u8 trace_lo:u8"
+                " mission:str attributes:str",
+            ),
+            _topic(
+                "pool",
+                "name:str revision:u8 state:str adapter:str size:u4 queue_limit:u4 queued:u4"
+                " running:u4 submitted:u8 done:u8 failed:u8 cancelled:u8 rejected:u8 error:str"
+                " time_ns:i8",
+                key="name",
+            ),
+            _topic(
+                "worker",
+                "pool:str id:str pid:u4 state:str rss_bytes:u8 cpu:f8 done:u8 failed:u8"
+                " command_id:str tool:str started_ns:i8 since_ns:i8 cause:str",
+                key="pool id",
+            ),
+            _topic(
+                "sentinel",
+                "id:str behaviour:str state:str mission_id:str supervisor:str mailbox:u4 handled:u8"
+                " restarts:u4 cause:str since_ns:i8",
+                key="id",
+            ),
+            _topic(
+                "mission",
+                "id:str kind:str name:str mission_class:str state:str done:u8 total:u8 failed:u8"
+                " rate:f8 started_ns:i8 ended_ns:i8 error:str trace_id:str summary:str revision:u8"
+                " passes:u8 parameters:str",
+                key="id",
+            ),
+            _topic(
+                "verdict",
+                "time_ns:i8 layer:str decision:str score:f8 latency_ms:f8 strict:u1 channel:str"
+                " mission:str sentinel:str trace_hi:u8 trace_lo:u8 reasons:str excerpt:str"
+                " failure:str",
+            ),
+            # The policy in force; rules and layers are JSON lists of the wire's messages.
+            _topic(
+                "sampling",
+                "name:str revision:u8 rules:str actor:str reason:str time_ns:i8",
+                key="name",
+            ),
+            _topic(
+                "defense",
+                "name:str revision:u8 strict:u1 layers:str actor:str reason:str time_ns:i8",
+                key="name",
+            ),
+            _topic(
+                "audit",
+                "seq:u8 time_ns:i8 actor:str action:str subject:str before:str after:str reason:str"
+                " hash:str",
+            ),
+            # Exact counts since start, before any sampling: the rows of /metrics.
+            _topic("counter", "name:str labels:str value:f8 time_ns:i8", key="name labels"),
+            # New observations of a duration since the last row, before any sampling: OTel's
+            # exponential histogram, scale 4 (bucket i: 2^(i/16) < seconds <= 2^((i+1)/16)).
+            _topic("latency", "time_ns:i8 name:str subject:str bucket:i8 count:u8"),
+            # Traces that a search found; not streamed.
+            _topic(
+                "trace_summary",
+                "trace_hi:u8 trace_lo:u8 name:str start_ns:i8 end_ns:i8 spans:u4 errors:u4 flags:u4"
+                " mission:str mission_class:str",
+                streamed=False,
+            ),
+            # A survey's table of results; not streamed.
+            _topic(
+                "survey_result",
+                "path:str sha256:str bytes:u8 lines:u8 code_tokens:u8 functions:u4 classes:u4"
+                " complexity_max:u4 complexity_sum:u8 duplicated_lines:u8 status:str error:str"
+                " verified:str summary:str summary_source:str",
+                streamed=False,
+            ),
+        )
+    }
+)
+
+STREAMED = tuple(name for name, topic in TOPICS.items() if topic.streamed)

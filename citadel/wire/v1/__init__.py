@@ -1,0 +1,1 @@
+"""Generated code; only citadel.wire.codec imports it."""

@@ -1,0 +1,75 @@
+from citadel.wire.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SearchTracesRequest(_message.Message):
+    __slots__ = ("filter", "limit", "since_unix_nanos", "until_unix_nanos")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    limit: int
+    since_unix_nanos: int
+    until_unix_nanos: int
+    def __init__(self, filter: _Optional[str] = ..., limit: _Optional[int] = ..., since_unix_nanos: _Optional[int] = ..., until_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class SearchTracesReply(_message.Message):
+    __slots__ = ("traces",)
+    TRACES_FIELD_NUMBER: _ClassVar[int]
+    traces: _common_pb2.ColumnBatch
+    def __init__(self, traces: _Optional[_Union[_common_pb2.ColumnBatch, _Mapping]] = ...) -> None: ...
+
+class GetTraceRequest(_message.Message):
+    __slots__ = ("trace_id",)
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    trace_id: str
+    def __init__(self, trace_id: _Optional[str] = ...) -> None: ...
+
+class Trace(_message.Message):
+    __slots__ = ("spans", "truncated")
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    spans: _common_pb2.ColumnBatch
+    truncated: bool
+    def __init__(self, spans: _Optional[_Union[_common_pb2.ColumnBatch, _Mapping]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+
+class LedgerRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LedgerReply(_message.Message):
+    __slots__ = ("started", "kept", "in_flight", "dropped")
+    class DroppedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    started: int
+    kept: int
+    in_flight: int
+    dropped: _containers.ScalarMap[str, int]
+    def __init__(self, started: _Optional[int] = ..., kept: _Optional[int] = ..., in_flight: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class IngestSpansRequest(_message.Message):
+    __slots__ = ("spans",)
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    spans: _common_pb2.ColumnBatch
+    def __init__(self, spans: _Optional[_Union[_common_pb2.ColumnBatch, _Mapping]] = ...) -> None: ...
+
+class IngestSpansReply(_message.Message):
+    __slots__ = ("accepted",)
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    accepted: int
+    def __init__(self, accepted: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""The runtime engine. No public API: only citadel is."""

@@ -1,0 +1,1 @@
+"""The defence layers and their chain."""

@@ -1,0 +1,1 @@
+"""Worker processes and the scheduling of commands on them."""

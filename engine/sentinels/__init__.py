@@ -1,0 +1,1 @@
+"""Supervised agents, signals and missions."""

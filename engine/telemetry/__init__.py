@@ -1,0 +1,1 @@
+"""Ids, recorder, sampling, histograms, span store, live hub, Prometheus."""
