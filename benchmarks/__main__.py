@@ -1,0 +1,37 @@
+"""`poe bench [pool_calls|spans|waterfall ...] [--json FILE]`: runs the benchmarks, prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+from pathlib import Path
+
+from benchmarks.harness import Ratio, table
+
+BENCHMARKS = ("pool_calls", "spans", "waterfall")
+
+
+def main() -> None:
+    """Runs what is named, or all."""
+    parser = argparse.ArgumentParser(prog="poe bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--json", type=Path, help="write the raw figures here too")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(
+            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
+        )
+    rows: list[Ratio] = []
+    for name in options.names or BENCHMARKS:
+        rows += importlib.import_module(f"benchmarks.{name}").run()
+    print(f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores\n")
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([row.as_json() for row in rows], indent=1))
+
+
+if __name__ == "__main__":
+    main()
