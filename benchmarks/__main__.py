@@ -1,4 +1,4 @@
-"""`poe bench [pool_calls|spans|waterfall ...] [--json FILE]`: runs the benchmarks, prints a table."""
+"""`poe bench [NAME ...] [--json FILE]`: runs the benchmarks, prints a table."""
 
 from __future__ import annotations
 
