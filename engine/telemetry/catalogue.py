@@ -1,0 +1,101 @@
+"""Every counter, duration and event that the engine emits: its name, help text and labels.
+
+The recorder refuses a name that is not here. Sentinel ids and command ids are never labels.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One metric: what it says, and the labels that it has."""
+
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+COUNTERS = MappingProxyType(
+    {
+        "citadel.commands": Entry("Commands ended, by outcome", ("pool", "outcome")),
+        "citadel.worker.starts": Entry("Worker processes started", ("pool",)),
+        "citadel.worker.lost": Entry("Worker processes that died", ("pool",)),
+        "citadel.sentinel.signals": Entry("Signals handled", ("behaviour", "outcome")),
+        "citadel.sentinel.restarts": Entry("Sentinel restarts", ("behaviour",)),
+        "citadel.missions": Entry("Missions ended, by state", ("kind", "state")),
+        "citadel.mission.units": Entry("Units of work that missions ended", ("kind", "outcome")),
+        "citadel.guard.verdicts": Entry("Verdicts of guards", ("layer", "decision")),
+        "citadel.guard.requests": Entry("Requests that passed the chain", ("channel", "decision")),
+        "citadel.provider.requests": Entry("Chat requests", ("provider", "outcome")),
+        "citadel.provider.tokens": Entry("Tokens of chat requests", ("provider", "direction")),
+        "citadel.rpc.requests": Entry("gRPC calls ended", ("method", "code")),
+        "citadel.spans.started": Entry("Spans started"),
+        "citadel.spans.kept": Entry("Spans kept"),
+        "citadel.spans.dropped": Entry("Spans dropped, by cause", ("cause",)),
+        "citadel.events.dropped": Entry("Live events that a full ring pushed out unread", ()),
+    }
+)
+
+DURATIONS = MappingProxyType(
+    {
+        "citadel.command.duration": Entry("Run time of commands in a worker", ("pool",)),
+        "citadel.command.queued": Entry("Time of commands in a queue", ("pool",)),
+        "citadel.guard.duration": Entry("Time of a guard layer", ("layer",)),
+        "citadel.provider.duration": Entry("Time of a chat request", ("provider",)),
+        "citadel.sentinel.handle": Entry(
+            "Time a behaviour took to handle a signal", ("behaviour",)
+        ),
+        "citadel.rpc.duration": Entry("Time of a gRPC call", ("method",)),
+    }
+)
+
+GAUGES = MappingProxyType(
+    {
+        "citadel.pool.queued": Entry("Commands in a queue", ("pool",)),
+        "citadel.pool.running": Entry("Commands running", ("pool",)),
+        "citadel.pool.workers": Entry("Workers of a pool", ("pool", "state")),
+        "citadel.process.rss": Entry("Resident memory of the engine, in bytes"),
+        "citadel.process.cpu": Entry("CPU of the engine, in cores"),
+        "citadel.spans.in_flight": Entry("Spans that have not ended"),
+    }
+)
+
+EVENTS = MappingProxyType(
+    {
+        "engine.started": "The engine serves",
+        "engine.stopping": "The engine drains",
+        "engine.incident": "Something that the engine did not expect",
+        "pool.failed": "A pool cannot start workers",
+        "pool.recovered": "A failed pool serves again",
+        "pool.resized": "A pool has another size",
+        "worker.started": "A worker process was started",
+        "worker.ready": "A worker is ready for commands",
+        "worker.lost": "A worker process died",
+        "worker.replaced": "A lost worker has a replacement",
+        "worker.recycled": "A worker was replaced on purpose",
+        "worker.stopped": "A worker ended as asked",
+        "worker.output": "Something a worker printed",
+        "command.failed": "A command ended with an error",
+        "command.cancelled": "A command was cancelled",
+        "sentinel.spawned": "A Sentinel began",
+        "sentinel.restarting": "A Sentinel is restarted by its supervisor",
+        "sentinel.quarantined": "A Sentinel failed too often",
+        "sentinel.stopped": "A Sentinel ended",
+        "sentinel.failed": "A behaviour raised or returned something wrong",
+        "sentinel.slow": "A behaviour held the loop for too long",
+        "signal.dropped": "A signal could not be delivered",
+        "mission.started": "A mission began",
+        "mission.pass": "A looping mission ended one pass",
+        "mission.ended": "A mission ended",
+        "guard.blocked": "A guard blocked a request",
+        "guard.flagged": "A guard flagged a request",
+        "guard.failed": "A guard layer failed or timed out",
+        "provider.failed": "A chat provider answered with an error",
+        "sampling.changed": "Another sampling policy is in force",
+        "defense.changed": "Another defence configuration is in force",
+        "store.failed": "The span store could not write",
+        "store.set_aside": "A corrupt span database was set aside",
+        "action": "An operator changed something",
+    }
+)
