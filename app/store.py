@@ -1,0 +1,283 @@
+"""What the control room knows of one engine: a pure reducer of the engine's stream.
+
+It holds rows and histories, takes batches, and counts a generation a topic so that views know what
+moved. It refuses to know Qt, clocks, sockets or widgets; times come with the rows. Main thread only.
+
+The histories of latencies, spans and series are app/models/{latency,spans,series}.py. The store
+feeds them with `latency.append(table)`, `spans.append(table)`, `series.counter(name, time_ns,
+total)` and `series.gauge(name, time_ns, value)`, and empties each with `clear()`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from app.models.latency import LatencyHistory
+from app.models.series import SeriesHistory
+from app.models.spans import SpanColumns
+from citadel.vocabulary import GONE
+from citadel.wire.columns import Table, rows
+from citadel.wire.messages import EngineInfo, Gap
+from citadel.wire.topics import STREAMED
+
+K = TypeVar("K")
+Row = dict[str, Any]
+LinkState = Literal["idle", "connecting", "live", "reconnecting", "lost"]
+
+LOG_ROWS = 20_000
+"""The newest rows that a log keeps; older ones are counted and dropped."""
+
+STRIP_TRANSITIONS = 512
+"""The newest transitions that a Sentinel's strip keeps."""
+
+STRIPS = 2_000
+"""The most Sentinels whose strips are kept, the oldest go first."""
+
+GAPS_KEPT = 100
+
+
+class RowLog:
+    """The newest rows of a log topic, oldest first, and how many there ever were."""
+
+    __slots__ = ("_rows", "total")
+
+    def __init__(self, limit: int = LOG_ROWS) -> None:
+        self._rows: deque[Row] = deque(maxlen=limit)
+        self.total = 0
+
+    def extend(self, new: Sequence[Row]) -> None:
+        """Appends rows; the oldest ones fall out at the limit."""
+        self._rows.extend(new)
+        self.total += len(new)
+
+    def since(self, total: int) -> list[Row]:
+        """The rows that came after the first `total` ones, as far as they are still kept."""
+        fresh = min(max(self.total - total, 0), len(self._rows))
+        if not fresh:
+            return []
+        start = len(self._rows) - fresh
+        return [row for index, row in enumerate(self._rows) if index >= start]
+
+    def clear(self) -> None:
+        """Forgets rows and count."""
+        self._rows.clear()
+        self.total = 0
+
+    @property
+    def dropped(self) -> int:
+        """Rows that fell out."""
+        return self.total - len(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return self._rows[index]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapNote:
+    """A stretch of the stream that this window does not have."""
+
+    time_ns: int
+    gap: Gap
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectionState:
+    """How the window stands to its engine; app/link.py writes it."""
+
+    mode: Literal["embedded", "remote"] = "embedded"
+    state: LinkState = "idle"
+    address: str = ""
+    instance_id: str = ""
+    info: EngineInfo | None = None
+    # When the last message arrived, by this machine's clock in unix nanoseconds.
+    last_message_ns: int = 0
+    # The engine's clock minus this machine's, at the last message.
+    clock_offset_ns: int = 0
+    attempt: int = 0
+    error: str = ""
+    remedy: str = ""
+    gaps: deque[GapNote] = field(default_factory=lambda: deque[GapNote](maxlen=GAPS_KEPT))
+
+    @property
+    def live(self) -> bool:
+        """Whether what is on screen is what is."""
+        return self.state == "live"
+
+
+class FleetStore:
+    """The present state and recent history of one engine."""
+
+    def __init__(self) -> None:
+        self.pools: dict[str, Row] = {}
+        self.workers: dict[tuple[str, str], Row] = {}
+        self.sentinels: dict[str, Row] = {}
+        self.missions: dict[str, Row] = {}
+        self.sampling: Row | None = None
+        self.defense: Row | None = None
+        self.events = RowLog()
+        self.verdicts = RowLog()
+        self.audit = RowLog()
+        self.counters: dict[tuple[str, str], float] = {}
+        self.latency = LatencyHistory()
+        self.spans = SpanColumns()
+        self.series = SeriesHistory()
+        self.sentinel_history: dict[str, deque[tuple[int, str]]] = {}
+        self.connection = ConnectionState()
+        self.generation: dict[str, int] = dict.fromkeys((*STREAMED, "connection"), 0)
+        self.received_rows = 0
+        self._last_audit = 0
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────
+    def reset(self, snapshot: Mapping[str, Table]) -> None:
+        """Starts over with a snapshot: another engine, or another life of the same one."""
+        for keyed in (self.pools, self.workers, self.sentinels, self.missions, self.counters):
+            keyed.clear()
+        for log in (self.events, self.verdicts, self.audit):
+            log.clear()
+        for history in (self.latency, self.spans, self.series):
+            history.clear()
+        self.sentinel_history.clear()
+        self.sampling = self.defense = None
+        self._last_audit = 0
+        self.apply(snapshot)
+        for topic in self.generation:
+            self.touch(topic)
+
+    def apply(self, batch: Mapping[str, Table]) -> None:
+        """Takes in one batch: tables by topic, rows in the order they happened."""
+        for topic, table in batch.items():
+            count = _length(table)
+            if count and topic in self.generation:
+                self.received_rows += count
+                self._take(topic, table)
+                self.touch(topic)
+
+    def touch(self, topic: str) -> None:
+        """Says that a topic changed; app/link.py says so of "connection"."""
+        self.generation[topic] += 1
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────
+    def rules(self) -> list[Row]:
+        """The sampling rules in force, in order."""
+        return _json_list(self.sampling, "rules")
+
+    def layers(self) -> list[Row]:
+        """The guard layers in force, in order."""
+        return _json_list(self.defense, "layers")
+
+    @property
+    def strict(self) -> bool:
+        """Whether the guards are in strict mode."""
+        return bool(self.defense and self.defense["strict"])
+
+    def counter(self, name: str, **labels: str) -> float:
+        """The sum of a counter over all label sets that have the given labels."""
+        return sum(
+            value
+            for (known, text), value in self.counters.items()
+            if known == name and (not labels or labels.items() <= json.loads(text or "{}").items())
+        )
+
+    # ── each topic ──────────────────────────────────────────────────────────────────────────────
+    def _take(self, topic: str, table: Table) -> None:
+        match topic:
+            case "span":
+                self.spans.append(table)
+            case "latency":
+                self.latency.append(table)
+            case "event":
+                self.events.extend(rows(table))
+            case "verdict":
+                self.verdicts.extend(rows(table))
+            case "audit":
+                self._take_audit(rows(table))
+            case "counter":
+                self._take_counters(rows(table))
+            case "pool":
+                self._take_pools(rows(table))
+            case "worker":
+                for row in rows(table):
+                    _put(self.workers, (row["pool"], row["id"]), row)
+            case "sentinel":
+                self._take_sentinels(rows(table))
+            case "mission":
+                for row in rows(table):
+                    _put(self.missions, row["id"], row)
+            case "sampling":
+                self.sampling = rows(table)[-1]
+            case "defense":
+                self.defense = rows(table)[-1]
+            case _:
+                pass
+
+    def _take_audit(self, new: list[Row]) -> None:
+        """An entry that came with a snapshot and again by the stream is kept once."""
+        fresh: list[Row] = []
+        for row in new:
+            if row["seq"] > self._last_audit:
+                self._last_audit = row["seq"]
+                fresh.append(row)
+        self.audit.extend(fresh)
+
+    def _take_counters(self, new: list[Row]) -> None:
+        for row in new:
+            key = (row["name"], row["labels"])
+            self.counters[key] = row["value"]
+            self.series.counter(_series_name(*key), row["time_ns"], row["value"])
+
+    def _take_pools(self, new: list[Row]) -> None:
+        for row in new:
+            name, time_ns = row["name"], row["time_ns"]
+            _put(self.pools, name, row)
+            if row["state"] == GONE:
+                for key in [key for key in self.workers if key[0] == name]:
+                    del self.workers[key]
+                continue
+            for gauge in ("queued", "running", "size"):
+                self.series.gauge(f"pool.{gauge}.{name}", time_ns, float(row[gauge]))
+            for total in ("submitted", "done", "failed"):
+                self.series.counter(f"pool.{total}.{name}", time_ns, float(row[total]))
+
+    def _take_sentinels(self, new: list[Row]) -> None:
+        for row in new:
+            name = row["id"]
+            _put(self.sentinels, name, row)
+            strip = self.sentinel_history.get(name)
+            if strip is None:
+                if len(self.sentinel_history) >= STRIPS:
+                    del self.sentinel_history[next(iter(self.sentinel_history))]
+                strip = self.sentinel_history[name] = deque(maxlen=STRIP_TRANSITIONS)
+            if not strip or strip[-1][1] != row["state"]:
+                strip.append((row["since_ns"], row["state"]))
+
+
+def _put(rows_by_key: dict[K, Row], key: K, row: Row) -> None:
+    if row["state"] == GONE:
+        rows_by_key.pop(key, None)
+    else:
+        rows_by_key[key] = row
+
+
+def _length(table: Table) -> int:
+    return next((len(column) for column in table.values()), 0)
+
+
+def _json_list(row: Row | None, column: str) -> list[Row]:
+    found: list[Row] = json.loads(row[column] or "[]") if row else []
+    return found
+
+
+def _series_name(name: str, labels: str) -> str:
+    """A counter's series: its name, and its labels' values in order: "name" or "name.a.b"."""
+    values: dict[str, str] = json.loads(labels) if labels else {}
+    return ".".join((name, *(values[key] for key in sorted(values))))
