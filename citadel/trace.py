@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 _TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
-_random = random.SystemRandom()
+_random = random.Random()  # noqa: S311 - ids are no secrets; seeded by the system
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def parse_traceparent(text: str | None) -> SpanContext | None:
 def seed_ids(source: random.Random) -> None:
     """Replaces the source of ids: for tests, and for workers, which need no system call an id."""
     global _random  # noqa: PLW0603 - one source a process
-    _random = source  # type: ignore[assignment]
+    _random = source
 
 
 def new_trace_id() -> int:

@@ -66,7 +66,11 @@ class Histogram:
 
     def quantile(self, q: float) -> float:
         """The q-quantile over all that was recorded, in seconds."""
+        return quantile(self.merged(), q)
+
+    def merged(self) -> dict[int, int]:
+        """The counts of all that was recorded."""
         merged = dict(self.counts)
-        for bucket, count in self.fresh.items():
+        for bucket, count in list(self.fresh.items()):
             merged[bucket] = merged.get(bucket, 0) + count
-        return quantile(merged, q)
+        return merged
