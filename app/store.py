@@ -1,7 +1,8 @@
 """What the control room knows of one engine: a pure reducer of the engine's stream.
 
-It holds rows and histories, takes batches, and counts a generation a topic so that views know what
-moved. It refuses to know Qt, clocks, sockets or widgets; times come with the rows. Main thread only.
+It holds rows and histories, takes batches, and counts a generation a topic, so that views know
+what moved. It refuses to know Qt, clocks, sockets or widgets; times come with the rows. Main
+thread only.
 
 The histories of latencies, spans and series are app/models/{latency,spans,series}.py. The store
 feeds them with `latency.append(table)`, `spans.append(table)`, `series.counter(name, time_ns,
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -136,6 +137,22 @@ class FleetStore:
         self.generation: dict[str, int] = dict.fromkeys((*STREAMED, "connection"), 0)
         self.received_rows = 0
         self._last_audit = 0
+        self._columns: dict[str, Callable[[Table], None]] = {
+            "span": self.spans.append,
+            "latency": self.latency.append,
+        }
+        self._rows: dict[str, Callable[[list[Row]], None]] = {
+            "event": self.events.extend,
+            "verdict": self.verdicts.extend,
+            "audit": self._take_audit,
+            "counter": self._take_counters,
+            "pool": self._take_pools,
+            "worker": self._take_workers,
+            "sentinel": self._take_sentinels,
+            "mission": self._take_missions,
+            "sampling": self._take_sampling,
+            "defense": self._take_defense,
+        }
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────
     def reset(self, snapshot: Mapping[str, Table]) -> None:
@@ -159,7 +176,10 @@ class FleetStore:
             count = _length(table)
             if count and topic in self.generation:
                 self.received_rows += count
-                self._take(topic, table)
+                if topic in self._columns:
+                    self._columns[topic](table)
+                else:
+                    self._rows[topic](rows(table))
                 self.touch(topic)
 
     def touch(self, topic: str) -> None:
@@ -189,36 +209,19 @@ class FleetStore:
         )
 
     # ── each topic ──────────────────────────────────────────────────────────────────────────────
-    def _take(self, topic: str, table: Table) -> None:
-        match topic:
-            case "span":
-                self.spans.append(table)
-            case "latency":
-                self.latency.append(table)
-            case "event":
-                self.events.extend(rows(table))
-            case "verdict":
-                self.verdicts.extend(rows(table))
-            case "audit":
-                self._take_audit(rows(table))
-            case "counter":
-                self._take_counters(rows(table))
-            case "pool":
-                self._take_pools(rows(table))
-            case "worker":
-                for row in rows(table):
-                    _put(self.workers, (row["pool"], row["id"]), row)
-            case "sentinel":
-                self._take_sentinels(rows(table))
-            case "mission":
-                for row in rows(table):
-                    _put(self.missions, row["id"], row)
-            case "sampling":
-                self.sampling = rows(table)[-1]
-            case "defense":
-                self.defense = rows(table)[-1]
-            case _:
-                pass
+    def _take_workers(self, new: list[Row]) -> None:
+        for row in new:
+            _put(self.workers, (row["pool"], row["id"]), row)
+
+    def _take_missions(self, new: list[Row]) -> None:
+        for row in new:
+            _put(self.missions, row["id"], row)
+
+    def _take_sampling(self, new: list[Row]) -> None:
+        self.sampling = new[-1]
+
+    def _take_defense(self, new: list[Row]) -> None:
+        self.defense = new[-1]
 
     def _take_audit(self, new: list[Row]) -> None:
         """An entry that came with a snapshot and again by the stream is kept once."""

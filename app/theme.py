@@ -1,4 +1,4 @@
-"""The theme: colours as named tokens, the shape of each state, and the contrast between two colours.
+"""The theme: colours as named tokens, the shape of each state, and the contrast of two colours.
 
 Tokens come from resources/theme/{dark,light}.toml and from nowhere else. This module knows no Qt:
 app/style.py makes palettes and style sheets of it. Any thread.
@@ -122,7 +122,7 @@ def shape(state: str) -> Shape:
 
 
 def to_rgb(color: str) -> tuple[int, int, int]:
-    """ "#rrggbb" as three numbers."""
+    """Three numbers of "#rrggbb"."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
