@@ -1,0 +1,173 @@
+"""Spans and events of user code: in a worker they travel back to the engine with the result.
+
+Light (no gRPC, no numpy) and cheap when the trace is not sampled. Outside of a command, `span` and
+`event` do nothing: there is no trace to belong to.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from typing import Any
+
+from citadel.trace import SpanContext, new_span_id
+from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR, STATUS_UNSET
+
+MAX_SPANS = 4_096
+"""Spans that one command may record; more are counted as an attribute of the command's own span."""
+MAX_EVENTS = 128
+"""Events that one span keeps."""
+_MASK64 = 2**64 - 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Scope:
+    """What the spans of one command have in common, and the spans that ended."""
+
+    source: str
+    service: str
+    pool: str = ""
+    mission: str = ""
+    mission_class: str = ""
+    sentinel: str = ""
+    rows: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    dropped: int = 0
+
+
+class LocalSpan:
+    """A span of user code."""
+
+    __slots__ = (
+        "_events",
+        "_scope",
+        "_start_ns",
+        "_status",
+        "attributes",
+        "context",
+        "name",
+        "parent",
+    )
+
+    def __init__(
+        self, scope: Scope, parent: SpanContext, name: str, attributes: dict[str, Any]
+    ) -> None:
+        self._scope = scope
+        self.parent = parent
+        self.context = SpanContext(parent.trace_id, new_span_id(), parent.sampled)
+        self.name = name
+        self.attributes = attributes
+        self._events: list[dict[str, Any]] = []
+        self._status = STATUS_UNSET
+        self._start_ns = time.time_ns()
+
+    def set(self, key: str, value: str | float | bool) -> None:
+        """Sets an attribute."""
+        self.attributes[key] = value
+
+    def event(self, name: str, **attributes: Any) -> None:
+        """Adds an event."""
+        if len(self._events) < MAX_EVENTS:
+            self._events.append({"time_ns": time.time_ns(), "name": name, "attributes": attributes})
+
+    def error(self, error: BaseException) -> None:
+        """Ends up with status ERROR."""
+        self._status = STATUS_ERROR
+        kind = type(error).__qualname__
+        self.attributes["error.type"] = kind
+        self.event("exception", **{"exception.type": kind, "exception.message": str(error)})
+
+    def end(self) -> None:
+        """Adds the span to what its scope has recorded."""
+        scope, trace_id = self._scope, self.context.trace_id
+        if len(scope.rows) >= MAX_SPANS:
+            scope.dropped += 1
+            return
+        scope.rows.append(
+            (
+                trace_id >> 64,
+                trace_id & _MASK64,
+                self.context.span_id,
+                self.parent.span_id,
+                self._start_ns,
+                time.time_ns(),
+                KIND_INTERNAL,
+                self._status,
+                self.name,
+                scope.source,
+                scope.service,
+                scope.mission,
+                scope.mission_class,
+                scope.sentinel,
+                scope.pool,
+                json.dumps(self.attributes, default=str),
+                json.dumps(self._events, default=str) if self._events else "[]",
+            )
+        )
+
+
+_scope: ContextVar[tuple[Scope, SpanContext, LocalSpan | None] | None] = ContextVar(
+    "citadel_scope", default=None
+)
+
+
+@contextmanager
+def command(name: str, parent: SpanContext | None, scope: Scope) -> Generator[LocalSpan | None]:
+    """The span of a command in a worker; user spans are below it. None when it is not sampled."""
+    if parent is None or not parent.sampled:
+        yield None
+        return
+    span_ = LocalSpan(scope, parent, name, {})
+    with _entered(scope, span_):
+        yield span_
+
+
+@contextmanager
+def span(name: str, **attributes: Any) -> Generator[LocalSpan | None]:
+    """A span below the current one; None outside of a sampled command."""
+    current = _scope.get()
+    if current is None:
+        yield None
+        return
+    scope, parent, _ = current
+    span_ = LocalSpan(scope, parent, name, attributes)
+    span_._scope = Scope(  # noqa: SLF001 - the same rows, another source
+        source="user",
+        service=scope.service,
+        pool=scope.pool,
+        mission=scope.mission,
+        mission_class=scope.mission_class,
+        sentinel=scope.sentinel,
+        rows=scope.rows,
+    )
+    with _entered(scope, span_):
+        yield span_
+
+
+def event(name: str, **attributes: Any) -> None:
+    """An event on the current span."""
+    current = _scope.get()
+    if current is not None and current[2] is not None:
+        current[2].event(name, **attributes)
+
+
+def traceparent() -> str:
+    """The W3C header of the current span, for calls to other services; "" when there is none."""
+    current = _scope.get()
+    return current[1].traceparent() if current else ""
+
+
+@contextmanager
+def _entered(scope: Scope, span_: LocalSpan) -> Generator[None]:
+    token: Token[Any] = _scope.set((scope, span_.context, span_))
+    try:
+        yield
+    except BaseException as error:
+        span_.error(error)
+        raise
+    finally:
+        _scope.reset(token)
+        span_.end()

@@ -1,0 +1,115 @@
+"""All pools of an engine, by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from citadel.errors import Conflict, NotFound
+from citadel.wire.messages import CommandResult, PoolStatus, Tool
+from engine.pool.pool import Pool
+from engine.pool.settings import PoolCommand, PoolSettings
+from engine.telemetry.hub import LiveHub
+from engine.telemetry.pulse import Gauge
+from engine.telemetry.recorder import Recorder
+
+
+class Pools:
+    """Finds the pool of a command, and changes pools for operators."""
+
+    def __init__(self, settings: Sequence[PoolSettings], recorder: Recorder, hub: LiveHub) -> None:
+        self._pools = {each.name: Pool(each, recorder, hub) for each in settings}
+        self._recorder = recorder
+
+    async def run(self) -> None:
+        """Serves until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for pool in self._pools.values():
+                tasks.create_task(pool.run(), name=f"pool {pool.name}")
+
+    async def ready(self) -> None:
+        """Returns once each pool has a worker, or is failed."""
+        for pool in self._pools.values():
+            await pool.ready()
+
+    async def drain(self, seconds: float) -> bool:
+        """Takes no more commands; whether those that were there ended in time."""
+        drained = await asyncio.gather(*(pool.drain(seconds) for pool in self._pools.values()))
+        return all(drained)
+
+    async def submit(self, command: PoolCommand) -> CommandResult:
+        """Runs a command to its end; see `Pool.submit`."""
+        return await self._known(command.pool).submit(command)
+
+    def cancel(self, command_id: str, reason: str = "") -> str:
+        """Cancels a command of any pool: what it was."""
+        for pool in self._pools.values():
+            if (was := pool.cancel(command_id, reason)) != "unknown":
+                return was
+        return "unknown"
+
+    def status(self) -> tuple[PoolStatus, ...]:
+        """Every pool, as the wire has it."""
+        return tuple(pool.status() for pool in self._pools.values())
+
+    def tools(self, pool: str) -> tuple[Tool, ...]:
+        """The tools of a pool's adapter; none until a worker was ready once."""
+        return self._known(pool).crew.tools
+
+    def check_revision(self, pool: str, revision: int) -> None:
+        """Refuses a change that was based on a stale revision.
+
+        Raises:
+            Conflict: names the current one.
+        """
+        current = self._known(pool).revision
+        if revision not in (0, current):
+            raise Conflict(
+                f"pool {pool} is at revision {current}, the change was based on {revision}",
+                subject=pool,
+                details={"current": str(current)},
+            )
+
+    async def resize(self, pool: str, size: int) -> PoolStatus:
+        """Wants another number of workers."""
+        found = self._known(pool)
+        found.crew.resize(size)
+        self._recorder.event("pool.resized", subject=pool, message=f"{size} workers")
+        found.changed()
+        return found.status()
+
+    async def recycle(self, pool: str, worker: str = "") -> PoolStatus:
+        """Replaces one worker, or all, without losing capacity."""
+        found = self._known(pool)
+        found.crew.recycle(worker)
+        found.changed()
+        return found.status()
+
+    async def kill(
+        self, pool: str, worker: str, cause: str = "killed by an operator"
+    ) -> PoolStatus:
+        """Kills one worker's process."""
+        found = self._known(pool)
+        found.crew.kill(worker, cause)
+        return found.status()
+
+    def gauges(self) -> list[Gauge]:
+        """Queue, running and worker counts for the metrics."""
+        found: list[Gauge] = []
+        for status in self.status():
+            labels = {"pool": status.name}
+            found.append(("citadel.pool.queued", labels, status.queued))
+            found.append(("citadel.pool.running", labels, status.running))
+            for state in ("starting", "ready", "busy", "draining"):
+                number = sum(worker.state == state for worker in status.workers)
+                found.append(("citadel.pool.workers", {**labels, "state": state}, number))
+        return found
+
+    def _known(self, name: str) -> Pool:
+        if name not in self._pools:
+            raise NotFound(
+                f"there is no pool {name!r}",
+                subject=name,
+                remedy=f"Pools are {', '.join(self._pools) or 'none'}",
+            )
+        return self._pools[name]
