@@ -48,7 +48,7 @@ class _Mark:
 def tool(function: F, /) -> F: ...
 @overload
 def tool(*, name: str = ..., description: str = ...) -> Callable[[F], F]: ...
-def tool(function: F | None = None, /, *, name: str = "", description: str = "") -> Any:
+def tool(function: Any = None, /, *, name: str = "", description: str = "") -> Any:
     """Makes a method of an adapter a tool."""
 
     def mark(method: F) -> F:
@@ -147,7 +147,7 @@ def _bind(adapter: Adapter, attribute: str, mark: _Mark) -> BoundTool:
         name=mark.name,
         description=mark.description,
         call=method,
-        arguments=cast("type[BaseModel]", model),
+        arguments=model,
         input_schema=inputs,
         output_schema=result,
     )

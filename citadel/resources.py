@@ -1,4 +1,4 @@
-"""Where the files of `resources/` are: beside the packages in a checkout, inside the wheel if not."""
+"""Where the files of `resources/` are: beside the packages in a checkout, or in the wheel."""
 
 from __future__ import annotations
 

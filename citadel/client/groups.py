@@ -1,0 +1,287 @@
+"""The client's methods, a group a service: thin and typed. Each raises the engine's own errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgpack
+
+from citadel.client.connection import Connection
+from citadel.errors import InvalidRequest
+from citadel.wire import messages as m
+from citadel.wire.columns import Table, pack, unpack
+
+DEFAULT_ACTOR = "sdk"
+
+
+def change(revision: int, actor: str, reason: str) -> m.Change:
+    """Who changes what, based on what, and why."""
+    return m.Change(revision=revision, actor=actor or DEFAULT_ACTOR, reason=reason)
+
+
+class _Group:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def _call(self, method: str, request: Any, **options: Any) -> Any:
+        return await self._connection.call(method, request, **options)
+
+
+class PoolsGroup(_Group):
+    """Worker pools and their commands."""
+
+    async def list(self) -> tuple[m.PoolStatus, ...]:
+        """Every pool with its workers."""
+        return (await self._call("Pools.List", m.ListPoolsRequest(), traced=False)).pools
+
+    async def tools(self, pool: str) -> tuple[m.Tool, ...]:
+        """The tools of a pool's adapter."""
+        return (await self._call("Pools.Tools", m.ToolsRequest(pool=pool), traced=False)).tools
+
+    async def run(self, command: m.Command) -> m.CommandResult:
+        """Runs a command as the wire has it."""
+        seconds = command.deadline_seconds or 60.0
+        return await self._call("Pools.Run", command, timeout=seconds + 10.0)
+
+    async def call(self, pool: str, tool: str, /, **arguments: Any) -> Any:
+        """Runs a tool and returns its value: `await pools.call("python", "add", a=1)`."""
+        result = await self.run(
+            m.Command(pool=pool, tool=tool, arguments=packed_arguments(arguments))
+        )
+        return msgpack.unpackb(result.value)
+
+    async def cancel(self, command_id: str, *, reason: str = "") -> str:
+        """Cancels by id: what the command was, "queued", "running" or "unknown"."""
+        request = m.CancelRequest(command_id=command_id, reason=reason)
+        return (await self._call("Pools.Cancel", request)).was
+
+    async def resize(
+        self, pool: str, size: int, *, revision: int = 0, actor: str = "", reason: str = ""
+    ) -> m.PoolStatus:
+        """Wants another number of workers."""
+        request = m.ResizeRequest(pool=pool, size=size, change=change(revision, actor, reason))
+        return await self._call("Pools.Resize", request)
+
+    async def recycle(
+        self, pool: str, worker: str = "", *, actor: str = "", reason: str = ""
+    ) -> m.PoolStatus:
+        """Replaces one worker, or all."""
+        request = m.RecycleRequest(pool=pool, worker=worker, change=change(0, actor, reason))
+        return await self._call("Pools.Recycle", request)
+
+    async def kill_worker(
+        self, pool: str, worker: str, *, actor: str = "", reason: str = ""
+    ) -> m.PoolStatus:
+        """Kills one worker's process."""
+        request = m.KillWorkerRequest(pool=pool, worker=worker, change=change(0, actor, reason))
+        return await self._call("Pools.KillWorker", request)
+
+
+class SentinelsGroup(_Group):
+    """Supervised agents."""
+
+    async def list(self, mission_id: str = "") -> tuple[m.SentinelStatus, ...]:
+        """Every Sentinel, or those of a mission."""
+        request = m.ListSentinelsRequest(mission_id=mission_id)
+        return (await self._call("Sentinels.List", request, traced=False)).sentinels
+
+    async def inspect(self, sentinel: str) -> m.SentinelDetail:
+        """Its state and history."""
+        return await self._call("Sentinels.Inspect", m.InspectRequest(id=sentinel), traced=False)
+
+    async def spawn(
+        self,
+        behaviour: str,
+        *,
+        sentinel: str = "",
+        mission_id: str = "",
+        options: Mapping[str, Any] | None = None,
+        actor: str = "",
+        reason: str = "",
+    ) -> m.SentinelStatus:
+        """Starts a Sentinel with a behaviour that the engine knows."""
+        request = m.SpawnRequest(
+            id=sentinel,
+            behaviour=behaviour,
+            mission_id=mission_id,
+            options_json=json.dumps(dict(options or {})),
+            change=change(0, actor, reason),
+        )
+        return await self._call("Sentinels.Spawn", request)
+
+    async def stop(self, sentinel: str, *, actor: str = "", reason: str = "") -> m.SentinelStatus:
+        """Ends a Sentinel."""
+        request = m.StopRequest(id=sentinel, change=change(0, actor, reason))
+        return await self._call("Sentinels.Stop", request)
+
+    async def restart(
+        self, sentinel: str, *, actor: str = "", reason: str = ""
+    ) -> m.SentinelStatus:
+        """Starts it again: the way out of quarantine."""
+        request = m.RestartRequest(id=sentinel, change=change(0, actor, reason))
+        return await self._call("Sentinels.Restart", request)
+
+    async def send(
+        self, to: str, type_: str, data: Any = None, *, subject: str = ""
+    ) -> m.SendReply:
+        """Puts a signal into a mailbox."""
+        signal = m.Signal(type=type_, subject=subject, data_json=json.dumps(data), source="sdk")
+        return await self._call("Sentinels.Send", m.SendRequest(to=to, signal=signal))
+
+
+class MissionsGroup(_Group):
+    """Missions."""
+
+    async def kinds(self) -> tuple[m.MissionKind, ...]:
+        """What missions there are to start."""
+        return (await self._call("Missions.Kinds", m.MissionKindsRequest(), traced=False)).kinds
+
+    async def start(
+        self,
+        kind: str,
+        *,
+        name: str = "",
+        mission_class: str = "",
+        actor: str = "",
+        reason: str = "",
+        **parameters: Any,
+    ) -> m.MissionStatus:
+        """Starts a mission; see `kinds` for its parameters."""
+        request = m.StartMissionRequest(
+            kind=kind,
+            name=name,
+            mission_class=mission_class,
+            parameters_json=json.dumps(parameters),
+            change=change(0, actor, reason),
+        )
+        return await self._call("Missions.Start", request)
+
+    async def list(self) -> tuple[m.MissionStatus, ...]:
+        """Missions that run, and the last ones that ended."""
+        return (await self._call("Missions.List", m.ListMissionsRequest(), traced=False)).missions
+
+    async def get(self, mission: str) -> m.MissionStatus:
+        """One mission."""
+        return await self._call("Missions.Get", m.GetMissionRequest(id=mission), traced=False)
+
+    async def result(self, mission: str) -> m.MissionResult:
+        """Its table of results."""
+        request = m.MissionResultRequest(id=mission)
+        return await self._call("Missions.Result", request, traced=False)
+
+    async def cancel(self, mission: str, *, actor: str = "", reason: str = "") -> m.MissionStatus:
+        """Stops its Sentinels and their commands."""
+        request = m.CancelMissionRequest(id=mission, change=change(0, actor, reason))
+        return await self._call("Missions.Cancel", request)
+
+    async def set_rate(
+        self, mission: str, rate: float, *, revision: int = 0, actor: str = "", reason: str = ""
+    ) -> m.MissionStatus:
+        """Units a second that it aims at; 0: as fast as it goes."""
+        request = m.SetRateRequest(id=mission, rate=rate, change=change(revision, actor, reason))
+        return await self._call("Missions.SetRate", request)
+
+
+class TracesGroup(_Group):
+    """The span store."""
+
+    async def search(
+        self, filter_: str = "", *, limit: int = 100, since_ns: int = 0, until_ns: int = 0
+    ) -> Table:
+        """Traces with a span that matches, newest first: topic `trace_summary`."""
+        request = m.SearchTracesRequest(
+            filter=filter_, limit=limit, since_unix_nanos=since_ns, until_unix_nanos=until_ns
+        )
+        reply = await self._call("Traces.Search", request, traced=False)
+        return unpack(reply.traces)
+
+    async def get(self, trace_id: str) -> Table:
+        """The spans of a trace: topic `span`."""
+        reply = await self._call("Traces.Get", m.GetTraceRequest(trace_id=trace_id), traced=False)
+        return unpack(reply.spans)
+
+    async def ledger(self) -> m.LedgerReply:
+        """What became of all spans."""
+        return await self._call("Traces.Ledger", m.LedgerRequest(), traced=False)
+
+    async def ingest(self, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Gives spans to the engine; how many it kept."""
+        request = m.IngestSpansRequest(spans=pack("span", list(rows)))
+        return (await self._call("Traces.Ingest", request, traced=False)).accepted
+
+
+class SamplingGroup(_Group):
+    """The sampling policy."""
+
+    async def get(self, revision: int = 0) -> m.SamplingPolicy:
+        """The policy in force, or an earlier one."""
+        request = m.GetSamplingRequest(revision=revision)
+        return await self._call("Sampling.Get", request, traced=False)
+
+    async def apply(
+        self,
+        rules: Iterable[m.SamplingRule],
+        *,
+        revision: int = 0,
+        actor: str = "",
+        reason: str = "",
+    ) -> m.SamplingPolicy:
+        """Puts rules in force; `revision` is what they were based on."""
+        request = m.ApplySamplingRequest(rules=tuple(rules), change=change(revision, actor, reason))
+        return await self._call("Sampling.Apply", request)
+
+    async def preview(
+        self, rules: Iterable[m.SamplingRule], *, minutes: int = 5
+    ) -> m.SamplingPreview:
+        """What the rules would have kept of the last minutes' traces."""
+        request = m.PreviewSamplingRequest(rules=tuple(rules), minutes=minutes)
+        return await self._call("Sampling.Preview", request, traced=False)
+
+
+class DefenseGroup(_Group):
+    """The guards."""
+
+    async def get(self, revision: int = 0) -> m.DefenseConfig:
+        """The configuration in force, or an earlier one."""
+        request = m.GetDefenseRequest(revision=revision)
+        return await self._call("Defense.Get", request, traced=False)
+
+    async def apply(
+        self,
+        *,
+        strict: bool,
+        layers: Iterable[m.LayerConfig],
+        revision: int = 0,
+        actor: str = "",
+        reason: str = "",
+    ) -> m.DefenseConfig:
+        """Puts a configuration in force."""
+        request = m.ApplyDefenseRequest(
+            strict=strict, layers=tuple(layers), change=change(revision, actor, reason)
+        )
+        return await self._call("Defense.Apply", request)
+
+    async def preview(
+        self, *, strict: bool, layers: Iterable[m.LayerConfig], minutes: int = 5
+    ) -> m.DefensePreview:
+        """What it would have done to the last minutes' requests."""
+        request = m.PreviewDefenseRequest(strict=strict, layers=tuple(layers), minutes=minutes)
+        return await self._call("Defense.Preview", request, traced=False)
+
+    async def check(self, text: str, channel: str = "prompt") -> m.CheckReply:
+        """Tries a text against the chain; nothing reaches a model."""
+        return await self._call("Defense.Check", m.CheckRequest(text=text, channel=channel))
+
+
+def packed_arguments(arguments: Mapping[str, Any]) -> bytes:
+    """Keyword arguments as msgpack.
+
+    Raises:
+        InvalidRequest: a value cannot be sent.
+    """
+    try:
+        return msgpack.packb(dict(arguments)) or b""
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidRequest(f"the arguments cannot be sent: {error}") from error

@@ -1,0 +1,132 @@
+"""Starts an engine as a child of this process: what "embedded" means in window, CLI and tests.
+
+The child listens on loopback, on a port that it picks, and takes a one-time token from its standard
+input. It ends when that input closes, so it never outlives its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import secrets
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from citadel.errors import Unavailable
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+STDERR_LINES = 50
+"""Lines of the child's standard error that are kept for error messages."""
+
+
+class LocalEngine:
+    """An engine of our own. Use it as an async context manager, or call `start` and `stop`."""
+
+    def __init__(self, arguments: Sequence[str] = (), *, data_dir: Path | None = None) -> None:
+        self.address = ""
+        self.token = secrets.token_urlsafe(32)
+        self.metrics_address = ""
+        self.instance_id = ""
+        self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._arguments = list(arguments)
+        if data_dir is not None:
+            self._arguments += ["--data-dir", str(data_dir)]
+        self._process: asyncio.subprocess.Process | None = None
+        self._drain: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id; 0 before it was started."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the child lives."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> Self:
+        """Returns once it serves.
+
+        Raises:
+            Unavailable: it is not installed, or did not start; the text has its last words.
+        """
+        if importlib.util.find_spec("engine") is None:
+            raise Unavailable(
+                "the engine is not installed here",
+                remedy='Install it: pip install "citadel-command[engine]"',
+            )
+        command = [sys.executable, "-m", "engine.main", "--embedded", *self._arguments]
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        assert self._process.stdin
+        assert self._process.stdout
+        # Owned by this object and ended by stop().
+        loop = asyncio.get_running_loop()
+        self._drain = loop.create_task(self._read_stderr(), name="engine's standard error")
+        try:
+            self._process.stdin.write(self.token.encode() + b"\n")
+            await self._process.stdin.drain()
+            async with asyncio.timeout(START_SECONDS):
+                line = await self._process.stdout.readline()
+            said = json.loads(line)
+        except (OSError, TimeoutError, ValueError) as error:
+            await self.stop()
+            last = next((text for text in reversed(self.stderr) if text.strip()), str(error))
+            raise Unavailable(
+                f"the engine did not start: {last.removeprefix('error: ')}",
+                details={"stderr": "\n".join(self.stderr)},
+            ) from error
+        self.address = said["address"]
+        self.instance_id = said["instance_id"]
+        self.metrics_address = said["metrics_address"]
+        return self
+
+    async def stop(self) -> int:
+        """Asks it to end by closing its input, then kills it; returns its exit code."""
+        process = self._process
+        if process is None:
+            return 0
+        if process.stdin:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                code = await process.wait()
+        except TimeoutError:
+            self.kill()
+            code = await process.wait()
+        if self._drain:
+            await self._drain
+        return code
+
+    def kill(self) -> None:
+        """Kills it at once."""
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def wait(self) -> int:
+        """Returns its exit code once it has ended."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def __aenter__(self) -> Self:
+        """Starts it."""
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Ends it."""
+        await self.stop()
+
+    async def _read_stderr(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.stderr.append(line.decode("utf-8", "replace").rstrip())

@@ -1,0 +1,97 @@
+"""Errors across gRPC: our tree to google.rpc.Status with an ErrorInfo, and back.
+
+Also says in our words what gRPC itself has to say: nobody there, TLS that does not fit, a message
+that is too large.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from citadel import errors
+from citadel.errors import CitadelError
+
+MAX_DETAIL = 4_000
+"""Characters of one detail on the wire: headers are no place for more."""
+_BY_CODE: dict[grpc.StatusCode, type[CitadelError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
+    grpc.StatusCode.NOT_FOUND: errors.NotFound,
+    grpc.StatusCode.ABORTED: errors.Conflict,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.NotReady,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.MessageTooLarge,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
+    grpc.StatusCode.CANCELLED: errors.Cancelled,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: errors.Forbidden,
+    grpc.StatusCode.UNAVAILABLE: errors.Unavailable,
+    grpc.StatusCode.UNIMPLEMENTED: errors.WrongWireVersion,
+    grpc.StatusCode.DATA_LOSS: errors.WireError,
+}
+_TLS_SIGNS = ("ssl", "tls", "handshake", "certificate", "wrong_version_number")
+
+
+def to_rpc(error: CitadelError) -> grpc.Status:
+    """What a servicer aborts with: code, text and trailing metadata."""
+    info = ErrorInfo(
+        reason=type(error).__name__,
+        domain=errors.ERROR_DOMAIN,
+        metadata={
+            "subject": error.subject,
+            "remedy": error.remedy,
+            **{f"detail.{key}": value[-MAX_DETAIL:] for key, value in error.details.items()},
+        },
+    )
+    packed = AnyMessage()
+    packed.Pack(info)
+    status = Status(
+        code=Code.Value(error.code), message=error.message[:MAX_DETAIL], details=[packed]
+    )
+    return rpc_status.to_status(status)
+
+
+def from_rpc(error: grpc.RpcError, address: str) -> CitadelError:
+    """Our error of a failed call."""
+    call = cast("Any", error)
+    try:
+        status = rpc_status.from_call(call)
+    except ValueError:  # a peer whose trailing metadata do not fit its own code
+        status = None
+    if status is not None:
+        for detail in status.details:
+            info = ErrorInfo()
+            if detail.Unpack(info) and info.domain == errors.ERROR_DOMAIN:
+                return _ours(info, status.message)
+    return _foreign(call.code(), call.details() or "", address)
+
+
+def _ours(info: ErrorInfo, message: str) -> CitadelError:
+    cls = getattr(errors, info.reason, errors.EngineError)
+    if not (isinstance(cls, type) and issubclass(cls, CitadelError)):
+        cls = errors.EngineError
+    values = dict(info.metadata)
+    return cls(
+        message,
+        subject=values.pop("subject", ""),
+        remedy=values.pop("remedy", ""),
+        details={key.removeprefix("detail."): value for key, value in values.items()},
+    )
+
+
+def _foreign(code: grpc.StatusCode, text: str, address: str) -> CitadelError:
+    if code is grpc.StatusCode.UNAVAILABLE:
+        if any(sign in text.lower() for sign in _TLS_SIGNS):
+            return errors.TlsMismatch(f"TLS with {address} failed: {text}", subject=address)
+        return errors.Unavailable(f"no engine answers at {address}: {text}", subject=address)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return errors.WrongWireVersion(
+            f"the engine at {address} does not know this call: {text}", subject=address
+        )
+    cls = _BY_CODE.get(code, errors.EngineError)
+    return cls(f"{address}: {text or code.name}", subject=address)
