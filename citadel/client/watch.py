@@ -1,7 +1,8 @@
 """Watching an engine for good: a snapshot, then batches; resumes by sequence number after a break.
 
 What is yielded: `Snapshot` first, and again whenever continuity was lost; `Batch` in sequence;
-`Lost` when the connection broke, with the wait before the next try. A gap is in the batch that has it.
+`Lost` when the connection broke, with the wait before the next try. A gap is in the batch that has
+it.
 """
 
 from __future__ import annotations
