@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from citadel.vocabulary import Role
 
 ENVIRONMENT_PREFIX = "CITADEL_ENGINE_"
-"""`CITADEL_ENGINE_LISTEN`, `CITADEL_ENGINE_TELEMETRY__RING`: two underscores go one level down."""
+"""`CITADEL_ENGINE_LISTEN`, `CITADEL_ENGINE_METRICS__LISTEN`: two underscores go one level down."""
 
 DEFAULT_LISTEN = "127.0.0.1:7431"
 DEFAULT_METRICS = "127.0.0.1:9464"
@@ -201,9 +201,6 @@ class TelemetrySection(Section):
 
     sample_rate: float = Field(
         default=1.0, ge=0, le=1, description="At the first start: the share of traces that is kept."
-    )
-    ring: int = Field(
-        default=65_536, ge=1024, le=1_048_576, description="Events that a watcher can resume over."
     )
 
 

@@ -1,1 +1,1 @@
-"""The gRPC services."""
+"""The engine's gRPC face: auth, TLS, health, reflection, and one servicer a service."""

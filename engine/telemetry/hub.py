@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -92,7 +92,7 @@ class LiveHub:
 
     async def watch(
         self, topics: Sequence[str], since_seq: int, instance_id: str
-    ) -> AsyncIterator[WatchBatch]:
+    ) -> AsyncGenerator[WatchBatch]:
         """Yields batches from after `since_seq`, for as long as the caller listens.
 
         Sequence numbers count the rows of all topics, so a batch's numbers have holes where other

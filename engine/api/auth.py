@@ -1,0 +1,132 @@
+"""Who calls, and what they may do: bearer tokens with the roles viewer, operator and admin.
+
+Tokens are known by their SHA-256 only. With no token configured only loopback is served (the
+settings see to that), and its callers are admin. Loop thread only; does no I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from citadel.errors import Forbidden, Unauthenticated
+from citadel.vocabulary import ROLES, Role
+from citadel.wire.messages import Change
+
+ROLE_OF_METHOD: dict[str, Role] = {
+    "Engine.Info": "viewer",
+    "Engine.Snapshot": "viewer",
+    "Engine.Watch": "viewer",
+    "Engine.Audit": "viewer",
+    "Pools.List": "viewer",
+    "Pools.Tools": "viewer",
+    "Pools.Run": "operator",
+    "Pools.Cancel": "operator",
+    "Pools.Resize": "operator",
+    "Pools.Recycle": "operator",
+    "Pools.KillWorker": "operator",
+    "Sentinels.List": "viewer",
+    "Sentinels.Inspect": "viewer",
+    "Sentinels.Spawn": "operator",
+    "Sentinels.Stop": "operator",
+    "Sentinels.Send": "operator",
+    "Sentinels.Restart": "operator",
+    "Missions.Kinds": "viewer",
+    "Missions.Start": "operator",
+    "Missions.List": "viewer",
+    "Missions.Get": "viewer",
+    "Missions.Result": "viewer",
+    "Missions.Cancel": "operator",
+    "Missions.SetRate": "operator",
+    "Traces.Search": "viewer",
+    "Traces.Get": "viewer",
+    "Traces.Ledger": "viewer",
+    "Traces.Ingest": "viewer",
+    "Sampling.Get": "viewer",
+    "Sampling.Apply": "operator",
+    "Sampling.Preview": "viewer",
+    "Defense.Get": "viewer",
+    "Defense.Apply": "operator",
+    "Defense.Preview": "viewer",
+    "Defense.Check": "viewer",
+}
+"""The least role that a method needs. A method that is not here cannot be served."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who calls."""
+
+    name: str
+    role: Role
+    proven: bool = True
+    """Whether a configured token says so: then the audit trail names its holder in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token that is accepted."""
+
+    name: str
+    role: Role
+    sha256: str
+    proven: bool = True
+
+
+LOCAL = Identity(name="local", role="admin", proven=False)
+
+
+class Authenticator:
+    """Finds the caller of a request, and refuses what its role may not do."""
+
+    def __init__(self, tokens: Iterable[Token]) -> None:
+        self._tokens = tuple(tokens)
+
+    def identify(self, authorization: str) -> Identity:
+        """The holder of the token in an `authorization` header.
+
+        Raises:
+            Unauthenticated: there is none, or it is not one of ours.
+        """
+        if not self._tokens:
+            return LOCAL
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("this engine asks for a token, and none was sent")
+        digest = sha256_of(token.strip())
+        found = None
+        for known in self._tokens:  # all of them, so that time tells nothing
+            if hmac.compare_digest(known.sha256, digest):
+                found = known
+        if found is None:
+            raise Unauthenticated("the token is not one that this engine knows")
+        return Identity(name=found.name, role=found.role, proven=found.proven)
+
+
+def authorise(identity: Identity, method: str) -> None:
+    """Refuses a call that needs a higher role.
+
+    Raises:
+        Forbidden: names the role that it needs.
+    """
+    needed = ROLE_OF_METHOD[method]
+    if ROLES.index(identity.role) < ROLES.index(needed):
+        raise Forbidden(
+            f"{method} needs the role {needed}; the token {identity.name!r} has {identity.role}",
+            subject=method,
+        )
+
+
+def actor_of(identity: Identity, change: Change | None) -> str:
+    """Who the audit trail says it was: as claimed, with the token's holder where one proved it."""
+    claimed = change.actor if change else ""
+    if not claimed or claimed == identity.name:
+        return identity.name
+    return f"{claimed} ({identity.name})" if identity.proven else claimed
+
+
+def sha256_of(token: str) -> str:
+    """A token's hash, as the settings hold it."""
+    return hashlib.sha256(token.encode()).hexdigest()
