@@ -44,7 +44,7 @@ class View(Protocol):
 class _Watched:
     widget: QWidget
     refresh: Callable[[int], None]
-    topics: tuple[str, ...]
+    moved: Callable[[], int]
     interval_ns: int
     seen: int = -1
     last_ns: int = -IDLE_NS
@@ -76,10 +76,16 @@ class FrameClock(QObject):
         refresh: Callable[[int], None],
         topics: Sequence[str] = (),
         interval_ns: int = 0,
+        also: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Refreshes a widget when one of the topics (all, when empty) moved."""
-        names = tuple(topics) or tuple(self._store.generation)
-        self._watched.append(_Watched(widget, refresh, names, interval_ns))
+        """Refreshes a widget when one of the topics (all, when empty), or `also`, moved."""
+        generation = self._store.generation
+        names = tuple(topics) or tuple(generation)
+
+        def moved() -> int:
+            return sum(generation[name] for name in names) + also()
+
+        self._watched.append(_Watched(widget, refresh, moved, interval_ns))
 
     def start(self) -> None:
         """Begins to tick."""
@@ -91,14 +97,14 @@ class FrameClock(QObject):
 
     def tick(self) -> None:
         """One frame."""
-        monotonic, now, generation = self._monotonic_ns(), self._now_ns(), self._store.generation
+        monotonic, now = self._monotonic_ns(), self._now_ns()
         for watched in self._watched:
             if not watched.widget.isVisible():
                 continue
             since = monotonic - watched.last_ns
             if since < watched.interval_ns:
                 continue
-            moved = sum(generation[topic] for topic in watched.topics)
+            moved = watched.moved()
             if moved != watched.seen or since >= IDLE_NS:
                 watched.seen, watched.last_ns = moved, monotonic
                 watched.refresh(now)

@@ -1,0 +1,174 @@
+"""What each action of the table does, and what the palette offers. Main thread only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from app import targets
+from app.actions import ACTIONS, DOCKS, PERSPECTIVES, Entry
+from app.targets import Target
+from app.views.connect import ConnectDialog
+from app.views.strict import set_strict
+
+if TYPE_CHECKING:
+    from app.furniture import Furniture
+    from app.link import Link
+    from app.room import ControlRoom
+
+PALETTE_ROWS = 500
+"""The most rows of each kind that the palette offers to go to."""
+
+
+class Handlers:
+    """Binds the action table to the room."""
+
+    def __init__(self, room: ControlRoom, link: Link, furniture: Furniture) -> None:
+        self._room = room
+        self._link = link
+        self._furniture = furniture
+
+    def table(self) -> dict[str, Callable[[], object]]:
+        """A handler for each action."""
+        room, fleet = self._room, self._furniture.fleet
+        return {
+            **{f"go.{p.name}": partial(room.window.go, p.name) for p in PERSPECTIVES},
+            **{f"dock.{name}": partial(self._toggle_dock, name) for name in DOCKS},
+            "layout.reset": room.window.layout_.reset,
+            "theme.dark": partial(room.set_theme, "dark"),
+            "theme.light": partial(room.set_theme, "light"),
+            "theme.system": partial(room.set_theme, "system"),
+            "view.fullscreen": self._toggle_full_screen,
+            "palette.open": self._open_palette,
+            "clock.freeze": room.toggle_freeze,
+            "clock.live": room.go_live,
+            "engine.connect": self.connect,
+            "engine.reconnect": self.reconnect,
+            "engine.disconnect": self._link.disconnect,
+            "mission.start": fleet.ask_mission,
+            "sentinel.spawn": fleet.ask_spawn,
+            "defence.strict": self._toggle_strict,
+            "edit.undo": room.undo_last,
+            "edit.filter": self._focus_filter,
+            "app.quit": room.close,
+        }
+
+    def show_enabled(self) -> None:
+        """Enables what can be done now."""
+        live = self._room.store.connection.live
+        for action in ACTIONS:
+            made = self._room.window.actions_by_name.get(action.name)
+            if made is not None and action.needs_engine:
+                made.setEnabled(live and (action.name != "edit.undo" or len(self._room.undo) > 0))
+        strict = self._room.window.actions_by_name["defence.strict"]
+        strict.setChecked(self._room.store.strict)
+
+    # ── the palette ─────────────────────────────────────────────────────────────────────────────
+    def entries(self) -> list[Entry]:
+        """Every action, then everything one can go to."""
+        actions = self._room.window.actions_by_name
+        found = [
+            Entry(
+                name=action.name,
+                title=action.title,
+                detail=action.hint,
+                key=action.key,
+                words=f"{action.words} {action.menu}",
+                enabled=actions[action.name].isEnabled(),
+            )
+            for action in ACTIONS
+            if action.name != "palette.open"
+        ]
+        store = self._room.store
+        for topic, rows in (
+            ("pool", store.pools),
+            ("worker", store.workers),
+            ("sentinel", store.sentinels),
+            ("mission", store.missions),
+        ):
+            for row in list(rows.values())[:PALETTE_ROWS]:
+                name = row.get("name") or row["id"]
+                key = row["name"] if topic == "pool" else row["id"]
+                detail = f"{topic} · {row['state']}"
+                found.append(Entry(name=f"row.{topic}:{key}", title=str(name), detail=detail))
+        return found
+
+    def choose(self, entry: Entry) -> None:
+        """Does what was chosen in the palette."""
+        if entry.name.startswith("row."):
+            topic, _, key = entry.name.removeprefix("row.").partition(":")
+            self._go_to_row(topic, key)
+        else:
+            self._room.window.actions_by_name[entry.name].trigger()
+
+    def filter_by(self, text: str) -> None:
+        """Filters the view on screen."""
+        set_filter = getattr(self._room.window.current(), "set_filter", None)
+        if set_filter is not None:
+            set_filter(text)
+
+    def _go_to_row(self, topic: str, key: str) -> None:
+        window, fleet = self._room.window, self._furniture.fleet
+        window.go("fleet")
+        panel = fleet.panels[topic]
+        panel.filter.clear()
+        fleet.refresh(self._room.now_ns())
+        name = "name" if topic == "pool" else "id"
+        for row in range(panel.table.filtered.rowCount()):
+            if panel.table.row_at(row)[name] == key:
+                panel.table.select_row(row)
+                panel.table.scrollTo(panel.table.filtered.index(row, 0))
+                panel.table.setFocus()
+                return
+
+    def _open_palette(self) -> None:
+        if self._room.palette is not None:
+            self._room.palette.open()
+
+    # ── connection ──────────────────────────────────────────────────────────────────────────────
+    def connect(self) -> ConnectDialog:
+        """Asks where to connect."""
+        current = self._link.target or self._room.options.target
+        recent = targets.recent(self._room.settings)
+        dialog = ConnectDialog(self._room.window, current, recent)
+        dialog.accepted_target.connect(lambda target: self._connect(dialog, target))
+        dialog.finished.connect(lambda _code: dialog.deleteLater())
+        dialog.open()
+        return dialog
+
+    def _connect(self, dialog: ConnectDialog, target: Target) -> None:
+        if target.mode == "remote":
+            target = targets.with_known_token(target)
+            keep = dialog.remember.isChecked()
+            targets.remember(self._room.settings, target, keep_token=keep)
+        self._link.connect(target)
+
+    def reconnect(self) -> None:
+        """Tries again now; after a disconnect, the engine of the command line."""
+        if self._link.target is None:
+            self._link.connect(self._room.options.target)
+        else:
+            self._link.reconnect()
+
+    # ── the rest ────────────────────────────────────────────────────────────────────────────────
+    def _toggle_dock(self, name: str) -> None:
+        window = self._room.window
+        window.show_dock(name, window.docks[name].isHidden())
+
+    def _toggle_full_screen(self) -> None:
+        window = self._room.window
+        if window.isFullScreen():
+            window.showNormal()
+        else:
+            window.showFullScreen()
+
+    def _toggle_strict(self) -> None:
+        store = self._room.store
+        set_strict(self._room.window, store, self._link, not store.strict)
+        self.show_enabled()
+
+    def _focus_filter(self) -> None:
+        focus = getattr(self._room.window.current(), "focus_filter", None)
+        if focus is not None:
+            focus()

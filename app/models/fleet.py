@@ -1,0 +1,206 @@
+"""The columns of the Fleet tables and of the logs: declared as data. Pure but for the model's file.
+
+Main thread only.
+"""
+
+from __future__ import annotations
+
+import json
+
+from app import figures
+from app.models.table import ColumnSpec, column
+from app.store import Row
+
+
+def _since(key: str, title: str = "Since") -> ColumnSpec:
+    return ColumnSpec(
+        title=title,
+        text=lambda row, now: figures.ago(row[key], now),
+        sort=lambda row: row[key],
+        tip=lambda row, _now: figures.moment(row[key]),
+        right=True,
+        width=72,
+        moves=True,
+    )
+
+
+def _count(title: str, key: str, width: int = 72) -> ColumnSpec:
+    return column(
+        title, key, text=lambda row, _now: figures.count(row[key]), right=True, width=width
+    )
+
+
+def _state(width: int = 112) -> ColumnSpec:
+    return column("State", "state", state=lambda row: row["state"], width=width)
+
+
+POOLS = (
+    column("Pool", "name", width=128),
+    _state(),
+    _count("Workers", "size"),
+    _count("Running", "running"),
+    ColumnSpec(
+        title="Queued",
+        text=lambda row, _now: f"{row['queued']:,} / {row['queue_limit']:,}",
+        sort=lambda row: row["queued"],
+        right=True,
+        width=104,
+        bar=lambda row: row["queued"] / max(row["queue_limit"], 1),
+    ),
+    _count("Done", "done", 88),
+    _count("Failed", "failed"),
+    _count("Cancelled", "cancelled", 80),
+    _count("Rejected", "rejected"),
+    column(
+        "Adapter",
+        "adapter",
+        width=240,
+        tip=lambda row, _now: row["error"] or row["adapter"],
+    ),
+)
+
+WORKERS = (
+    column("Worker", "id", width=128),
+    column("Pool", "pool", width=96),
+    _state(),
+    column("PID", "pid", right=True, width=72),
+    column("Tool", "tool", width=128),
+    ColumnSpec(
+        title="CPU",
+        text=lambda row, _now: figures.share(row["cpu"]),
+        sort=lambda row: row["cpu"],
+        right=True,
+        width=80,
+        bar=lambda row: min(row["cpu"], 1.0),
+    ),
+    column(
+        "Memory",
+        "rss_bytes",
+        text=lambda row, _now: figures.bytes_(row["rss_bytes"]),
+        right=True,
+        width=88,
+    ),
+    _count("Done", "done"),
+    _count("Failed", "failed"),
+    _since("started_ns", "Up"),
+    column("Cause", "cause", width=200),
+)
+
+SENTINELS = (
+    column("Sentinel", "id", width=200),
+    column("Behaviour", "behaviour", width=96),
+    _state(),
+    _count("Mailbox", "mailbox"),
+    _count("Handled", "handled"),
+    _count("Restarts", "restarts"),
+    column("Mission", "mission_id", width=128),
+    column("Supervisor", "supervisor", width=96),
+    _since("since_ns", "In state"),
+    column("Cause", "cause", width=200),
+)
+
+
+def _progress(row: Row) -> float:
+    return min(row["done"] / row["total"], 1.0) if row["total"] else 0.0
+
+
+MISSIONS = (
+    column("Mission", "name", width=144, tip=lambda row, _now: f"{row['name']} · {row['id']}"),
+    column("Kind", "kind", width=80),
+    column("Class", "mission_class", width=80),
+    _state(),
+    ColumnSpec(
+        title="Progress",
+        text=lambda row, _now: f"{row['done']:,} / {row['total']:,}",
+        sort=_progress,
+        right=True,
+        width=128,
+        bar=_progress,
+    ),
+    _count("Failed", "failed"),
+    _count("Passes", "passes"),
+    ColumnSpec(
+        title="Rate",
+        text=lambda row, _now: figures.rate(row["rate"]) if row["rate"] else "flat out",
+        sort=lambda row: row["rate"],
+        right=True,
+        width=72,
+    ),
+    _since("started_ns", "Started"),
+    column("Error", "error", width=200),
+)
+
+EVENTS = (
+    ColumnSpec(
+        title="Time",
+        text=lambda row, _now: figures.time_of_day(row["time_ns"]),
+        sort=lambda row: row["time_ns"],
+        tip=lambda row, _now: figures.moment(row["time_ns"]),
+        width=104,
+    ),
+    column("Severity", "severity", state=lambda row: row["severity"], width=88),
+    column("Event", "name", width=152),
+    column("Subject", "subject", width=152),
+    column("Message", "message", width=420),
+)
+
+
+def _change(row: Row) -> str:
+    """What an audit entry changed, in short: the keys that differ, with their values."""
+    before, after = _object(row["before"]), _object(row["after"])
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    parts = [
+        f"{key}: {_short(before.get(key))} → {_short(after.get(key))}"
+        for key in keys
+        if key != "revision"
+    ]
+    return "; ".join(parts)
+
+
+def _object(text: str) -> Row:
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "–"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 48 else text[:47] + "…"
+
+
+AUDIT = (
+    column("#", "seq", right=True, width=48),
+    EVENTS[0],
+    column("Who", "actor", width=112),
+    column("Action", "action", width=136),
+    column("On what", "subject", width=136),
+    ColumnSpec(
+        title="Change",
+        text=lambda row, _now: _change(row),
+        sort=_change,
+        tip=lambda row, _now: f"before: {row['before'] or '–'}\nafter: {row['after'] or '–'}",
+        width=320,
+    ),
+    column("Why", "reason", width=176),
+    column("Hash", "hash", text=lambda row, _now: row["hash"][:12], width=96),
+)
+
+SURVEY = (
+    column("File", "path", width=320),
+    column("Status", "status", width=72),
+    _count("Lines", "lines"),
+    _count("Tokens", "code_tokens"),
+    _count("Functions", "functions"),
+    _count("Classes", "classes"),
+    _count("Complexity, max", "complexity_max", 112),
+    _count("Duplicated lines", "duplicated_lines", 112),
+    column(
+        "Size", "bytes", text=lambda row, _now: figures.bytes_(row["bytes"]), right=True, width=80
+    ),
+    column("Verified", "verified", width=72),
+    column("Summary", "summary", width=320),
+    column("Summary by", "summary_source", width=96),
+    column("SHA-256", "sha256", text=lambda row, _now: row["sha256"][:12], width=104),
+    column("Error", "error", width=200),
+)

@@ -1,0 +1,99 @@
+"""Draws the real window to a PNG after the engine has worked for some seconds, with no display.
+
+The same code path as app/main.py, on Qt's offscreen platform: a real engine, a real mission, the
+same widgets. `python -m app.render --view bridge --out citadel.png`. Main thread only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from app import options
+
+CONNECT_SECONDS = 90.0
+FAILED = 1
+VIEWS = ("bridge", "fleet", "cinema", "defence")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Its command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app.render", description="Draws the control room to a PNG, headless."
+    )
+    options.add_arguments(parser)
+    parser.add_argument("--view", choices=VIEWS, default="bridge")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long it runs before")
+    parser.add_argument("--scale", type=float, default=1.0, help="pixels for each logical one")
+    parser.add_argument("--size", type=_size, default=(1600, 900), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--out", type=Path, default=Path("citadel.png"), metavar="FILE.png")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Renders; exit code 0 when the file was written."""
+    given = parse(arguments)
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    os.environ["QT_SCALE_FACTOR"] = str(given.scale)
+    from PySide6.QtCore import QSettings  # noqa: PLC0415 - the platform is chosen first
+
+    from app import aio  # noqa: PLC0415 - as above
+    from app.room import ControlRoom, application  # noqa: PLC0415 - as above
+
+    with tempfile.TemporaryDirectory(prefix="citadel-render-") as folder:
+        settings = QSettings(str(Path(folder) / "settings.ini"), QSettings.Format.IniFormat)
+        chosen = options.from_arguments(given, given.theme)
+        if chosen.data_dir is None:
+            chosen = replace(chosen, data_dir=Path(folder) / "data")
+        made = application(sys.argv[:1])
+        room = ControlRoom(made, chosen, settings)
+        room.window.resize(*given.size)
+
+        async def run() -> int:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(room.run(), name="control room")
+                try:
+                    return await _draw(room, given)
+                finally:
+                    room.close()
+
+        return aio.run(made, run)
+
+
+async def _draw(room: object, given: argparse.Namespace) -> int:
+    from app.room import ControlRoom  # noqa: PLC0415 - the platform is chosen first
+
+    assert isinstance(room, ControlRoom)
+    await room.furnished.wait()
+    room.window.go(given.view)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await room.live.wait()
+    except TimeoutError:
+        print(f"error: {room.store.connection.error or 'no engine answered'}", file=sys.stderr)  # noqa: T201 - a command line
+        return FAILED
+    await asyncio.sleep(given.seconds)
+    picture = room.window.grab()
+    if not picture.save(str(given.out)):
+        print(f"error: {given.out} cannot be written", file=sys.stderr)  # noqa: T201 - as above
+        return FAILED
+    print(f"{given.out}: {picture.width()} × {picture.height()} pixels")  # noqa: T201 - as above
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text} is not WIDTHxHEIGHT")
+    return int(width), int(height)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""A table with a heading, a filter field, a count, and a place for its actions. Main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHeaderView,
+    QLineEdit,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+from typing_extensions import override
+
+from app.models.table import ROW_ROLE, FilterModel, LogModel, TableModel
+from app.store import Row
+from app.theme import GRID_PX, Theme
+from app.views.cells import StateDelegate
+from app.views.labels import label, row_of
+
+ROW_PX = 28
+
+
+class Table(QTableView):
+    """A sortable table that copies its selected rows as text."""
+
+    def __init__(self, name: str, model: TableModel | LogModel, theme: Theme) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.filtered = FilterModel(self)
+        self.filtered.setSourceModel(model)
+        self.setModel(self.filtered)
+        self.delegate = StateDelegate(theme, self)
+        self.setItemDelegate(self.delegate)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setShowGrid(False)
+        self.setAlternatingRowColors(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(ROW_PX)
+        self.verticalHeader().setMinimumSectionSize(ROW_PX)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setStretchLastSection(True)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setAccessibleName(f"{name}: columns")
+        for index, spec in enumerate(model.columns):
+            self.setColumnWidth(index, spec.width)
+
+    def selected(self) -> Row | None:
+        """The row that is selected."""
+        index = self.selectionModel().currentIndex()
+        if not index.isValid() or not self.selectionModel().isRowSelected(index.row()):
+            return None
+        found: Row | None = index.data(ROW_ROLE)
+        return found
+
+    def row_at(self, row: int) -> Row:
+        """A row by its place on screen."""
+        found: Row = self.filtered.index(row, 0).data(ROW_ROLE)
+        return found
+
+    def select_row(self, row: int) -> None:
+        """Selects a row by its place on screen."""
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(
+            self.filtered.index(row, 0), flags.ClearAndSelect | flags.Rows
+        )
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_selected()
+            return
+        super().keyPressEvent(event)
+
+    def copy_selected(self) -> None:
+        """Puts the selected row on the clipboard, its cells divided by tabs."""
+        rows = sorted({index.row() for index in self.selectedIndexes()})
+        lines = [
+            "\t".join(
+                str(self.filtered.index(row, column).data())
+                for column in range(self.filtered.columnCount())
+            )
+            for row in rows
+        ]
+        if lines:
+            QApplication.clipboard().setText("\n".join(lines))
+
+
+class TablePanel(QWidget):
+    """A heading, a filter, actions, the table, and words for when it is empty."""
+
+    activated = Signal(dict)
+    """A row was chosen, by click or key."""
+
+    def __init__(
+        self,
+        title: str,
+        model: TableModel | LogModel,
+        theme: Theme,
+        *,
+        empty: str = "",
+        sort: tuple[int, Qt.SortOrder] | None = None,
+        heading: bool = True,
+    ) -> None:
+        super().__init__()
+        self.setProperty("role", "panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._model = model
+        self._shown_count = (-1, -1)
+        self.table = Table(title, model, theme)
+        self.heading = label(title, "heading")
+        self.heading.setVisible(heading)
+        self.count = label("", "muted", name=f"{title}: rows")
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Filter")
+        self.filter.setAccessibleName(f"Filter {title}")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setMaximumWidth(220)
+        self.filter.textChanged.connect(self._on_filter)
+        self.actions_row = row_of(spacing=GRID_PX // 2)
+        self._bar = row_of(self.heading, self.count, 1, self.actions_row, self.filter)
+        self._bar.setContentsMargins(12, 6, GRID_PX, 6)
+        self.empty = label(empty, "muted", wrap=True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setContentsMargins(24, 24, 24, 24)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(self._bar)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.empty, 1)
+        if sort is not None:
+            self.table.setSortingEnabled(True)
+            self.table.sortByColumn(*sort)
+        self.table.selectionModel().currentRowChanged.connect(lambda *_: self._on_chosen())
+        self.table.activated.connect(lambda _index: self._on_chosen())
+        self.show_count()
+
+    def with_menu(self, opened: Callable[[QPoint], None]) -> None:
+        """Opens a menu on a right click or the menu key."""
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(opened)
+
+    def show_count(self) -> None:
+        """Says how many rows there are, and how many the filter shows."""
+        counts = (self.table.filtered.rowCount(), self._model.rowCount())
+        if counts == self._shown_count:
+            return
+        self._shown_count = counts
+        shown, there = counts
+        self.count.setText(f"{there:,}" if shown == there else f"{shown:,} of {there:,}")
+        self.empty.setVisible(not there and bool(self.empty.text()))
+        self.table.setVisible(bool(there) or not self.empty.text())
+
+    def set_theme(self, theme: Theme) -> None:
+        """Takes other colours."""
+        self.table.delegate.theme = theme
+        self.table.viewport().update()
+
+    def _on_filter(self, text: str) -> None:
+        self.table.filtered.set_filter(text)
+        self.show_count()
+
+    def _on_chosen(self) -> None:
+        if (row := self.table.selected()) is not None:
+            self.activated.emit(row)
