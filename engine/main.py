@@ -1,1 +1,294 @@
-"""Composition root: builds the parts, starts and stops them in order; the only place that wires."""
+"""Composition root: builds the parts, starts and stops them in order; the only place that wires.
+
+Says one line of JSON on standard output when it serves, and nothing else there; logs go to standard
+error. A start that fails says one line, "error: what (what to do)", and exits with 2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from citadel.errors import CitadelError
+from citadel.wire import codec
+from citadel.wire.messages import SamplingRule
+from engine.api import auth
+from engine.api.defense_service import DefenseServicer
+from engine.api.dispatch import Dispatcher
+from engine.api.engine_service import EngineServicer, describe
+from engine.api.pools_service import PoolsServicer
+from engine.api.sampling_service import SamplingServicer, decode_rules, encode_rules
+from engine.api.server import Listener
+from engine.api.tls import Certificate, fingerprint, self_signed
+from engine.api.traces_service import TracesServicer
+from engine.api.trail import Trail
+from engine.command_line import Options, read_options, read_token
+from engine.data_folder import owned
+from engine.guards import config as guard_config
+from engine.guards.chain import Chain
+from engine.guards.data_check import DataCheck
+from engine.guards.llm_guard import LlmGuard
+from engine.lifetime import Lifetime
+from engine.pool.pools import Pools
+from engine.pool.settings import PoolSettings
+from engine.providers.chat import ProviderSettings
+from engine.providers.providers import Providers
+from engine.settings import Settings, split_address
+from engine.storage.store import OperationalStore
+from engine.storage.versioned import VersionedDocument
+from engine.telemetry.hub import LiveHub
+from engine.telemetry.prometheus import EngineCollector, MetricsServer
+from engine.telemetry.pulse import Pulse
+from engine.telemetry.recorder import Recorder
+from engine.telemetry.sampling import DEFAULT_RULES
+from engine.telemetry.store import SpanStore
+
+CLOSE_SECONDS = 1.0
+"""What calls that still run at the end of a drain get to answer."""
+BAD_START = 2
+_log = logging.getLogger("citadel.engine")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs an engine until it is told to stop; returns the exit code."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        options = read_options(arguments)
+        token = read_token() if options.embedded else ""
+        with (
+            owned(options.settings.data_dir, spare=options.embedded) as folder,
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
+            runner.run(_serve(options, token, folder))
+    except CitadelError as error:
+        sys.stderr.write(
+            f"error: {error.message}" + (f" ({error.remedy})\n" if error.remedy else "\n")
+        )
+        return BAD_START
+    except Exception:  # noqa: BLE001 - the last one there is
+        _log.exception("the engine failed")
+        return 1
+    return 0
+
+
+async def _serve(options: Options, token: str, folder: Path) -> None:
+    settings = options.settings
+    lifetime = Lifetime(embedded=options.embedded, drain_seconds=settings.drain_seconds)
+    lifetime.begin()
+    async with contextlib.AsyncExitStack() as stack:
+        engine = await Engine.build(settings, folder, token, stack)
+        await engine.run(lifetime)
+
+
+@dataclass(kw_only=True)
+class Engine:
+    """The parts of one engine, wired; `run` starts them, waits, and stops them in order."""
+
+    listener: Listener
+    recorder: Recorder
+    pulse: Pulse
+    pools: Pools
+    address: str
+    metrics_address: str
+    instance_id: str
+
+    @classmethod
+    async def build(
+        cls, settings: Settings, folder: Path, token: str, stack: contextlib.AsyncExitStack
+    ) -> Engine:
+        """Builds all parts and takes the ports; what must be closed goes onto the stack.
+
+        Raises:
+            CitadelError: a port, a file, a certificate or a provider is not as it should be.
+        """
+        instance_id = uuid.uuid4().hex
+        hub = LiveHub(instance_id)
+        recorder = Recorder(publish=hub.publish)
+        spans = _span_store(folder, recorder, stack)
+        store = OperationalStore.in_folder(folder)
+        stack.push_async_callback(store.close)
+        await store.open()
+        trail = Trail(store, hub, recorder)
+
+        sampling, defense, layers = _documents(settings, store, trail)
+        servicers: dict[str, object] = {"Sampling": SamplingServicer(sampling, recorder, hub)}
+        chain = Chain(layers, defense, recorder, hub)
+        await sampling.load()
+        await defense.load()
+        providers = Providers([_provider(each) for each in settings.providers], recorder)
+        stack.push_async_callback(providers.close)
+        pools = Pools([PoolSettings(**each.model_dump()) for each in settings.pools], recorder, hub)
+        pulse = Pulse(recorder, hub, pools.gauges)
+
+        metrics_address = _start_metrics(settings, recorder, pulse, stack)
+        about = describe(instance_id, providers.info, metrics_address)
+        servicers |= {
+            "Engine": EngineServicer(about=about, hub=hub, store=store),
+            "Pools": PoolsServicer(pools=pools, trail=trail),
+            "Traces": TracesServicer(spans=spans, recorder=recorder),
+            "Defense": DefenseServicer(chain=chain),
+        }
+        dispatcher = Dispatcher(auth.Authenticator(_tokens(settings, token)), recorder)
+        listener = Listener(dispatcher.handler(name, each) for name, each in servicers.items())
+        address = listener.bind(*split_address(settings.listen), _certificate(settings, folder))
+        return cls(
+            listener=listener,
+            recorder=recorder,
+            pulse=pulse,
+            pools=pools,
+            address=address,
+            metrics_address=metrics_address,
+            instance_id=instance_id,
+        )
+
+    async def run(self, lifetime: Lifetime) -> None:
+        """Serves until it is time to stop; then drains and stops everything."""
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self.pulse.run(), name="pulse"),
+                tasks.create_task(self.pools.run(), name="pools"),
+            ]
+            await self.listener.start()
+            self._announce()
+            await lifetime.stop.wait()
+            await self._drain(lifetime)
+            for task in reversed(running):
+                task.cancel()
+
+    def _announce(self) -> None:
+        """Tells whoever started it; a reader that is gone is no reason to end."""
+        said = {
+            "address": self.address,
+            "instance_id": self.instance_id,
+            "metrics_address": self.metrics_address,
+            "pid": os.getpid(),
+            "wire_version": codec.WIRE_VERSION,
+        }
+        with contextlib.suppress(OSError):
+            sys.stdout.write(json.dumps(said) + "\n")
+            sys.stdout.flush()
+        self.recorder.event("engine.started", subject=self.address)
+        _log.info("serves at %s, metrics at %s", self.address, self.metrics_address or "none")
+
+    async def _drain(self, lifetime: Lifetime) -> None:
+        """Lets running work end, for as long as it may; then ends the calls."""
+        _log.info("stops: %s", lifetime.cause)
+        self.recorder.event("engine.stopping", message=lifetime.cause)
+        await self.listener.serving(now=False)
+        async with asyncio.TaskGroup() as tasks:
+            hurry = tasks.create_task(
+                lifetime.wait_hurry(lifetime.drain_seconds), name="hurry the drain"
+            )
+            drain = tasks.create_task(self.pools.drain(lifetime.drain_seconds), name="drain")
+            await asyncio.wait((hurry, drain), return_when=asyncio.FIRST_COMPLETED)
+            hurry.cancel()
+            drain.cancel()
+        await self.listener.stop(CLOSE_SECONDS)
+
+
+def _span_store(folder: Path, recorder: Recorder, stack: contextlib.AsyncExitStack) -> SpanStore:
+    loop = asyncio.get_running_loop()
+
+    def trouble(name: str, text: str) -> None:
+        """Called from the writer's thread."""
+        loop.call_soon_threadsafe(
+            lambda: recorder.event(name, severity="error", message=text, context=None)
+        )
+
+    spans = SpanStore(folder / "spans.db", on_trouble=trouble)
+    stack.push_async_callback(asyncio.to_thread, spans.close)
+    recorder.sinks.append(spans.write)
+    if spans.set_aside:
+        recorder.event("store.set_aside", subject=str(spans.set_aside), severity="warning")
+    return spans
+
+
+def _documents(
+    settings: Settings, store: OperationalStore, trail: Trail
+) -> tuple[VersionedDocument[Any], VersionedDocument[Any], list[LlmGuard | DataCheck]]:
+    """The sampling policy, the defence configuration, and the layers that it is about."""
+    rules = DEFAULT_RULES
+    if settings.telemetry.sample_rate < 1.0:
+        rules = (*rules, SamplingRule(id="default", rate=settings.telemetry.sample_rate))
+    sampling = VersionedDocument(
+        "sampling",
+        rules,
+        store,
+        encode=encode_rules,
+        decode=decode_rules,
+        on_audit=trail.show,
+    )
+    layers: list[LlmGuard | DataCheck] = [LlmGuard(), DataCheck()]
+    defense = VersionedDocument(
+        "defense",
+        guard_config.default_body(layers, strict=settings.guards.strict),
+        store,
+        encode=guard_config.encode,
+        decode=guard_config.decode,
+        on_audit=trail.show,
+    )
+    return sampling, defense, layers
+
+
+def _provider(section: Any) -> ProviderSettings:
+    values = section.model_dump()
+    values["latency_seconds"] = values.pop("latency_ms") / 1e3
+    return ProviderSettings(**values)
+
+
+def _start_metrics(
+    settings: Settings, recorder: Recorder, pulse: Pulse, stack: contextlib.AsyncExitStack
+) -> str:
+    if not settings.metrics.listen:
+        return ""
+    server = MetricsServer(EngineCollector(recorder, pulse))
+    address = server.start(*split_address(settings.metrics.listen))
+    stack.push_async_callback(asyncio.to_thread, server.stop)
+    return address
+
+
+def _tokens(settings: Settings, embedded: str) -> list[auth.Token]:
+    tokens = [
+        auth.Token(name=each.name, role=each.role, sha256=each.sha256)
+        for each in settings.auth.tokens
+    ]
+    if embedded:
+        digest = auth.sha256_of(embedded)
+        tokens.append(auth.Token(name="embedded", role="admin", sha256=digest, proven=False))
+    return tokens
+
+
+def _certificate(settings: Settings, folder: Path) -> Certificate | None:
+    tls = settings.tls
+    if tls.self_signed:
+        made = self_signed(folder / "tls", split_address(settings.listen)[0], tls.client_ca)
+        sys.stderr.write(f"certificate {made.cert}, SHA-256 {fingerprint(made.cert)}\n")
+        return made
+    if tls.cert is None or tls.key is None:
+        return None
+    return Certificate(cert=tls.cert, key=tls.key, client_ca=tls.client_ca)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop of uvloop, where there is one."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - not on Windows
+
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

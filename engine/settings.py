@@ -174,7 +174,7 @@ class ProviderSection(Section):
         description="The endpoint; empty: the client's default.",
     )
     api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="The environment variable that holds the key."
+        default="", description="The environment variable that holds the key; empty: no key."
     )
     timeout_seconds: float = Field(
         default=30.0, gt=0, le=600, description="An answer must come in this."
@@ -182,7 +182,7 @@ class ProviderSection(Section):
     max_retries: int = Field(default=2, ge=0, le=10, description="Tries after the first one.")
     seed: int = Field(default=0, ge=0, le=2**31, description="simulated: varies its answers.")
     latency_ms: float = Field(
-        default=0.0, ge=0, le=60_000, description="simulated: delay of an answer."
+        default=5.0, ge=0, le=60_000, description="simulated: mean delay of an answer."
     )
     failure_rate: float = Field(default=0.0, ge=0, le=1, description="simulated: share that fails.")
 

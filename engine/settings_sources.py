@@ -27,8 +27,14 @@ Location = Sequence[str | int]
 REMEDY = "See all keys: python -m engine.main --example-config"
 
 
-def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    config: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Settings:
     """The settings from a TOML file, the environment and flags (a nested dict).
+
+    `defaults` are below all of them, in place of the tree's own.
 
     Raises:
         BadConfig: a source cannot be read, or a key or value in it is wrong.
@@ -37,7 +43,7 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
     sources.append(("the environment", _environment()))
     if config is not None:
         sources.append((str(config), _file(config)))
-    merged: Values = {}
+    merged: Values = dict(defaults or {})
     for _, values in reversed(sources):
         merged = _merge(merged, values)
     try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import cast
 
 from citadel.errors import InvalidRequest
-from citadel.vocabulary import CHANNELS, Channel
+from citadel.vocabulary import CHANNELS
 from citadel.wire.messages import (
     ApplyDefenseRequest,
     CheckReply,
@@ -60,5 +59,5 @@ class DefenseServicer:
                 subject="channel",
                 remedy=f"Channels are {', '.join(CHANNELS)}",
             )
-        channel = cast("Channel", request.channel or "prompt")
+        channel = request.channel or "prompt"
         return await self.chain.try_text(GuardRequest(text=request.text, channel=channel))

@@ -82,7 +82,9 @@ class SentinelsServicer:
         """Acknowledged once the signal is in the mailbox."""
         if request.signal is None or not request.signal.type:
             raise InvalidRequest(
-                "a signal needs a type", subject=request.to, remedy="Give one: citadel sentinel send"
+                "a signal needs a type",
+                subject=request.to,
+                remedy="Give one: citadel sentinel send",
             )
         return await self.runtime.send(request.to, request.signal, parent=call.span)
 

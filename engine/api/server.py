@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Iterable
 
 import grpc
@@ -43,8 +44,8 @@ class Listener:
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
-    async def start(self, host: str, port: int, certificate: Certificate | None) -> str:
-        """Listens; returns the address bound.
+    def bind(self, host: str, port: int, certificate: Certificate | None) -> str:
+        """Takes the port; returns the address bound.
 
         Raises:
             AddressInUse: the port is taken.
@@ -52,6 +53,7 @@ class Listener:
         """
         address = join_address(host, port)
         credentials = certificate.credentials() if certificate else None
+        probe(host, port)
         try:
             bound = (
                 self._server.add_secure_port(address, credentials)
@@ -59,9 +61,13 @@ class Listener:
                 else self._server.add_insecure_port(address)
             )
         except RuntimeError as error:
-            raise _why_not(host, port, str(error)) from error
-        await self._server.start()
+            raise BadConfig(f"cannot listen on {address}: {error}", subject=address) from error
         return join_address(host, bound)
+
+    async def start(self) -> None:
+        """Serves, and says so to the health service."""
+        await self._server.start()
+        await self.serving(now=True)
 
     async def serving(self, *, now: bool) -> None:
         """Tells the health service."""
@@ -80,24 +86,34 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _why_not(host: str, port: int, text: str) -> AddressInUse | BadConfig:
-    """Why gRPC could not listen: it does not say, so a socket is asked."""
+def probe(host: str, port: int) -> None:
+    """Finds out why a port cannot be had, which gRPC does not say.
+
+    Raises:
+        AddressInUse: another program has it.
+        BadConfig: the host is not one of this machine's, or the port may not be had.
+    """
     address = join_address(host, port)
-    reason = text
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(where)
-            probe.listen()
+        with socket.socket(family, kind, protocol) as tried:
+            if sys.platform != "win32":  # there it would let two programs share a port
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(where)
+            tried.listen()
     except socket.gaierror as error:
         reason = f"{host!r} is no host of this machine ({error.strerror})"
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return AddressInUse(f"{address} is in use by another program", subject=address)
+            raise AddressInUse(
+                f"{address} is in use by another program", subject=address
+            ) from error
         reason = error.strerror or str(error)
-    return BadConfig(
+    else:
+        return
+    raise BadConfig(
         f"cannot listen on {address}: {reason}",
         subject=address,
         remedy="Give an address of this machine: --listen HOST:PORT",

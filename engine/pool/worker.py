@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from citadel.errors import AdapterFailed, CitadelError, WireError, WorkerLost
 from citadel.vocabulary import WorkerState
@@ -249,8 +249,8 @@ class _Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are asyncio's in all but their class.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._token:
