@@ -1,0 +1,1 @@
+"""The mission that ships: a survey of a folder of Python source."""
