@@ -1,8 +1,8 @@
 """Serves /metrics: the same exact counters and durations that the window shows.
 
-A custom collector over the recorder, read at each scrape, in prometheus-client's own HTTP server and
-thread. Reading copies the dicts first; the loop thread goes on counting. One failing part never fails
-the page: prometheus-client is given complete families only.
+A custom collector over the recorder, read at each scrape, in prometheus-client's own HTTP server
+and thread. Reading copies the dicts first; the loop thread goes on counting. One failing part never
+fails the page: prometheus-client is given complete families only.
 """
 
 from __future__ import annotations

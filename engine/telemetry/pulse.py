@@ -1,7 +1,7 @@
 """The regular beat of telemetry: drains the recorder, publishes counters and fresh durations.
 
-One task, owned by the engine's main. Drains often, so that spans are seen at once; publishes counters
-and durations a few times a second, and only those that changed.
+One task, owned by the engine's main. Drains often, so that spans are seen at once; publishes
+counters and durations a few times a second, and only those that changed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The span store: SQLite in WAL mode, one writer thread, readers that never wait for it.
 
 `write` is called on the loop thread and only queues; what does not fit is dropped and counted.
-Reads run in threads on connections of their own, opened read-only. A database that is corrupt is set
-aside under another name, and a new one begun.
+Reads run in threads on connections of their own, opened read-only. A database that is corrupt is
+set aside under another name, and a new one begun.
 """
 
 from __future__ import annotations
