@@ -47,6 +47,8 @@ _QUIET = frozenset({"Sampling.Preview", "Engine.Audit", "Sentinels.Inspect", "De
 def application(arguments: Sequence[str]) -> QApplication:
     """The one application, named so that settings find their place."""
     made = QApplication(list(arguments))
+    # The loop ends when the room has: the last window is closed before that.
+    made.setQuitOnLastWindowClosed(False)
     made.setOrganizationName("Citadel")
     made.setApplicationName("Citadel")
     made.setApplicationDisplayName("Citadel")
@@ -172,6 +174,9 @@ class ControlRoom:
         """The link's state moved, or the stream has a gap."""
         connection = self.store.connection
         self.window.curtain.refresh()
+        if self.furniture is not None:
+            for dock in (self.furniture.sampling, self.furniture.defence_dock.settings):
+                dock.setEnabled(connection.live)
         now, was = connection.state, self._was
         self._was = now
         if now == "live" and was != "live":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent, QPolygonF
+from PySide6.QtGui import QColor, QHelpEvent, QIcon, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
@@ -83,11 +83,8 @@ class ClockBar(QWidget):
     def _show_edge(self, word: str) -> None:
         self.edge.setText(word)
         frozen = word == "FROZEN"
-        self.edge.setIcon(
-            icon("play", self._theme, "text.on_accent")
-            if frozen
-            else icon("pause", self._theme, "text.secondary")
-        )
+        name, tone = ("play", "text.on_accent") if frozen else ("pause", "text.secondary")
+        self.edge.setIcon(icon(name, self._theme, tone) if word != "NO STREAM" else QIcon())
         set_role(self.edge, "primary" if frozen else "")
         does = "go live (End)" if frozen else "freeze the views; ingest goes on (Space)"
         self.edge.setToolTip(does[0].upper() + does[1:])
@@ -129,7 +126,7 @@ class Density(QWidget):
         self._draw_bars(painter, base)
         self._draw_gaps(painter, base)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for marker in self._clock.markers:
+        for marker in self._apart():
             self._draw_marker(painter, marker)
         painter.end()
 
@@ -166,6 +163,14 @@ class Density(QWidget):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(brush)
             painter.fillRect(QRectF(x - 3, 4, 6, base - 4), color)
+
+    def _apart(self) -> list[Marker]:
+        """The newest marker of each kind in each few pixels: more would be a smear."""
+        slots = {
+            (marker.kind, round(self._x(marker.time_ns / SECOND) / (_MARK_PX + 1))): marker
+            for marker in self._clock.markers
+        }
+        return list(slots.values())
 
     def _draw_marker(self, painter: QPainter, marker: Marker) -> None:
         x = self._x(marker.time_ns / SECOND)

@@ -35,7 +35,7 @@ class ConnectDialog(QDialog):
         self.setMinimumWidth(WIDTH_PX)
         self.mode = QComboBox()
         self.mode.setAccessibleName("Engine")
-        self.mode.addItem("Embedded: an engine on this machine, ended with the window", "embedded")
+        self.mode.addItem("Embedded: on this machine, ends with the window", "embedded")
         self.mode.addItem("Remote: an engine that runs elsewhere", "remote")
         self.address = QComboBox()
         self.address.setEditable(True)

@@ -35,6 +35,7 @@ class Curtain(QWidget):
         self.title = label("", "title", wrap=True)
         self.text = label("", "secondary", wrap=True)
         self.remedy = label("", "secondary", wrap=True)
+        self.age = label("", "heading", name="Age of the data on screen")
         self.progress = QProgressBar()
         self.progress.setRange(0, 0)
         self.progress.setTextVisible(False)
@@ -48,7 +49,9 @@ class Curtain(QWidget):
         self._card.setFixedWidth(CARD_PX)
         buttons = row_of(self.retry, self.cancel, self.elsewhere, 1, self.copy)
         self._card.setLayout(
-            column_of(self.title, self.text, self.remedy, self.progress, buttons, margin=24)
+            column_of(
+                self.title, self.text, self.remedy, self.age, self.progress, buttons, margin=24
+            )
         )
         layout = QVBoxLayout(self)
         layout.addWidget(self._card, 0, Qt.AlignmentFlag.AlignCenter)
@@ -64,6 +67,7 @@ class Curtain(QWidget):
         self.setGeometry(self.parentWidget().rect())
         self.raise_()
         had_data = bool(connection.last_message_ns)
+        self.age.setVisible(had_data and bool(self.age.text()))
         trying = connection.state in {"connecting", "reconnecting"}
         self.title.setText(self._title())
         self.text.setText(self._text(had_data))
@@ -80,7 +84,8 @@ class Curtain(QWidget):
         """Says how old the data on screen is."""
         if not self._connection.live and self._connection.last_message_ns:
             age = figures.ago(self._connection.last_message_ns, local_now_ns)
-            self.title.setText(f"{self._title()} · last data {age} ago".replace("now ago", "now"))
+            self.age.setText(f"What you see is {'new' if age == 'now' else age + ' old'}.")
+            self.age.show()
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""

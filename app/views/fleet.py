@@ -342,4 +342,5 @@ def _split(orientation: Qt.Orientation, *parts: QWidget) -> QSplitter:
     made.setChildrenCollapsible(False)
     for part in parts:
         made.addWidget(part)
+    made.setSizes([1000] * len(parts))
     return made

@@ -13,7 +13,7 @@ from app.commands import CommandSink, Outcome, inspect_sentinel
 from app.store import FleetStore, Row
 from app.style import mono_font
 from app.theme import Theme
-from app.views.labels import IconButton, column_of, label, row_of
+from app.views.labels import Elided, IconButton, column_of, row_of
 from citadel.wire.messages import SentinelDetail
 
 _JSON_COLUMNS = frozenset(
@@ -36,7 +36,7 @@ class Inspector(QWidget):
         self.setProperty("role", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Inspector")
-        self.title = label("", "heading", wrap=True, name="What is inspected")
+        self.title = Elided("muted", name="What is inspected")
         self.copy = IconButton("copy", "Copy as JSON", theme, self.copy_json)
         self.text = QTextBrowser()
         self.text.setAccessibleName("Fields of what is inspected")
@@ -44,9 +44,10 @@ class Inspector(QWidget):
         self.text.setFrameShape(QTextBrowser.Shape.NoFrame)
         head = row_of(self.title, self.copy)
         head.setStretch(0, 1)
-        body = column_of(head, self.text)
-        body.setContentsMargins(12, 8, 8, 8)
-        self.setLayout(body)
+        self.header = QWidget()
+        self.header.setLayout(head)
+        self.text.setProperty("role", "plain")
+        self.setLayout(column_of(self.text))
         self._show()
 
     def inspect(self, topic: str, row: Row) -> None:

@@ -29,6 +29,7 @@ class _LogDock(QWidget):
         model.setParent(self)
         self.panel = TablePanel(title, model, theme, empty=empty, heading=False)
         self.panel.activated.connect(self.chosen)
+        self.header = self.panel.bar
         self.setLayout(column_of(self.panel, spacing=0))
 
     def refresh(self, now_ns: int) -> None:

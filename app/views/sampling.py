@@ -15,7 +15,7 @@ from app.models.draft import Draft
 from app.store import FleetStore
 from app.theme import Theme
 from app.views.draftbar import DraftBar
-from app.views.labels import IconButton, button, column_of, label, retheme, row_of
+from app.views.labels import Elided, IconButton, button, column_of, label, retheme, row_of
 from app.views.rulecard import RuleCard
 from citadel.errors import Conflict
 from citadel.wire.messages import SamplingPreview, SamplingRule
@@ -41,7 +41,7 @@ class SamplingDock(QWidget):
         self._asked = 0
         self.can_undo = False
         self.setAccessibleName("Sampling")
-        self.who = label("", "muted", wrap=True, name="Sampling policy in force")
+        self.who = Elided("muted", name="Sampling policy in force")
         self.add = IconButton("plus", "Add a rule at the end", theme, self._on_add)
         self._list = QVBoxLayout()
         self._list.setContentsMargins(0, 0, 0, 0)
@@ -49,6 +49,7 @@ class SamplingDock(QWidget):
         self.rest = label("", "muted", wrap=True, name="Traces that no rule matches")
         self.preview = label("", "secondary", wrap=True, name="Preview of the sampling policy")
         self.empty = button("Add a rule", self._on_add)
+        self.empty.hide()
         self.bar = DraftBar("sampling policy")
         self._lay_out()
         self.bar.apply_clicked.connect(self.apply)
@@ -66,11 +67,13 @@ class SamplingDock(QWidget):
         self._show_state()
 
     def _lay_out(self) -> None:
+        self.header = QWidget()
         head = row_of(self.who, self.add)
         head.setStretch(0, 1)
+        self.header.setLayout(head)
         inner = QWidget()
         inner.setProperty("role", "panel")
-        body = column_of(head, self._list, self.empty, self.rest, self.preview, 1)
+        body = column_of(self._list, self.empty, self.rest, self.preview, 1)
         body.setContentsMargins(12, 8, 12, 8)
         inner.setLayout(body)
         scroll = QScrollArea()

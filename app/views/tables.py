@@ -99,7 +99,10 @@ class Table(QTableView):
 
 
 class TablePanel(QWidget):
-    """A heading, a filter, actions, the table, and words for when it is empty."""
+    """A heading, a filter, actions, the table, and words for when it is empty.
+
+    Without a heading the bar is left to the one who made the panel, to put in a dock's title bar.
+    """
 
     activated = Signal(dict)
     """A row was chosen, by click or key."""
@@ -130,15 +133,18 @@ class TablePanel(QWidget):
         self.filter.setMaximumWidth(220)
         self.filter.textChanged.connect(self._on_filter)
         self.actions_row = row_of(spacing=GRID_PX // 2)
-        self._bar = row_of(self.heading, self.count, 1, self.actions_row, self.filter)
-        self._bar.setContentsMargins(12, 6, GRID_PX, 6)
+        self.bar = QWidget()
+        self.bar.setLayout(row_of(self.heading, self.count, 1, self.actions_row, self.filter))
+        if heading:
+            self.bar.setContentsMargins(12, 6, GRID_PX, 6)
         self.empty = label(empty, "muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setContentsMargins(24, 24, 24, 24)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(self._bar)
+        if heading:
+            layout.addWidget(self.bar)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.empty, 1)
         if sort is not None:

@@ -65,6 +65,8 @@ class TopBar(QWidget):
         self.strict = label("STRICT", "badge", name="Strict mode is on")
         self.strict.setToolTip("Flags block, and a layer that fails or times out blocks")
         self.strict.hide()
+        for tag in (self.simulated, self.strict):
+            tag.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._lay_out()
         self.refresh(0)
 
@@ -105,7 +107,7 @@ class TopBar(QWidget):
 
     def _show_connection(self) -> None:
         connection = self._store.connection
-        self.chip.setText(connection_text(connection))
+        self.chip.setText(" " + connection_text(connection))
         self.chip.setIcon(self._dot(connection.state))
         self.chip.setAccessibleName(f"Connection: {connection_text(connection)}")
         self.chip.setToolTip(connection_tip(connection))

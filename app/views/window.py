@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import QEvent, QObject, QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -114,7 +114,8 @@ class MainWindow(QMainWindow):
             self.views[name] = view
             self.pages.addWidget(view)
         for name, (title, widget) in docks.items():
-            dock = Dock(name, title, widget, self._theme)
+            header = getattr(widget, "header", None)
+            dock = Dock(name, title, widget, self._theme, header)
             self.docks[name] = dock
             self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
             dock.visibilityChanged.connect(lambda _on: self._show_dock_actions())
@@ -161,6 +162,7 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentWidget(self.views[name])
         self.rail.show_current(name)
         self.curtain.raise_()
+        QTimer.singleShot(0, self, self._show_titles)
         self.perspective_changed.emit(name)
 
     def current(self) -> QWidget:
@@ -184,8 +186,9 @@ class MainWindow(QMainWindow):
             dock.setFloating(False)
             self.removeDockWidget(dock)
         self.addDockWidget(right, docks["sampling"])
-        self.tabifyDockWidget(docks["sampling"], docks["defence"])
+        # Split before there are tabs: Qt adds a tab when it is to split a dock that has some.
         self.splitDockWidget(docks["sampling"], docks["inspector"], Qt.Orientation.Vertical)
+        self.tabifyDockWidget(docks["sampling"], docks["defence"])
         self.addDockWidget(bottom, docks["events"])
         self.tabifyDockWidget(docks["events"], docks["audit"])
         for name, dock in docks.items():
@@ -199,6 +202,12 @@ class MainWindow(QMainWindow):
         self.resizeDocks(across, [RIGHT_PX] * len(across), Qt.Orientation.Horizontal)
         if docks["events"] in shown:
             self.resizeDocks([docks["events"]], [BOTTOM_PX], Qt.Orientation.Vertical)
+        if upper in shown and docks["inspector"] in shown:
+            self.resizeDocks([upper, docks["inspector"]], [5, 3], Qt.Orientation.Vertical)
+
+    def _show_titles(self) -> None:
+        for dock in self.docks.values():
+            dock.show_title()
 
     def _show_dock_actions(self) -> None:
         for name, dock in self.docks.items():
