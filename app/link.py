@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from app.clock import RoomClock
 from app.commands import Command, Outcome, Then
@@ -157,8 +157,7 @@ class Link:
         client = Client(address, token=token, tls=tls)
         self._client = client
         try:
-            updates = cast("AsyncGenerator[Update, None]", client.watch())
-            async with contextlib.aclosing(updates):
+            async with contextlib.aclosing(client.watch()) as updates:
                 async for update in updates:
                     self._take(update)
                     if isinstance(update, Lost) and self._embedded_is_gone(target):

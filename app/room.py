@@ -69,7 +69,7 @@ class ControlRoom:
         self.undo = UndoStack()
         saved = str(settings.value("theme", "system"))
         known = saved if saved in {"system", "dark", "light"} else "system"
-        self.choice = options.theme or cast("ThemeChoice", known)
+        self.choice: ThemeChoice = options.theme or cast("ThemeChoice", known)
         self.theme = style.chosen(self.choice)
         style.apply(made, self.theme)
         self.window = MainWindow(self.store, self.clock, self.notices, self.theme, settings)

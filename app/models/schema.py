@@ -46,7 +46,8 @@ def fields(schema_json: str) -> list[Field]:
 
 def _field(name: str, body: dict[str, Any], required: bool) -> Field:
     options = [body, *body.get("anyOf", ())]
-    kind = next((_KINDS[o["type"]] for o in options if o.get("type") in _KINDS), "text")
+    kinds: list[FieldKind] = [_KINDS[o["type"]] for o in options if o.get("type") in _KINDS]
+    kind: FieldKind = kinds[0] if kinds else "text"
     choices = tuple(str(choice) for choice in body.get("enum", ()))
     return Field(
         name=name,

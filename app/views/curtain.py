@@ -29,6 +29,7 @@ class Curtain(QWidget):
 
     def __init__(self, parent: QWidget, connection: ConnectionState, theme: Theme) -> None:
         super().__init__(parent)
+        self._host = parent
         self._connection = connection
         self._theme = theme
         self.setAccessibleName("Connection state")
@@ -64,7 +65,7 @@ class Curtain(QWidget):
         self.setVisible(not connection.live)
         if connection.live:
             return
-        self.setGeometry(self.parentWidget().rect())
+        self.setGeometry(self._host.rect())
         self.raise_()
         had_data = bool(connection.last_message_ns)
         self.age.setVisible(had_data and bool(self.age.text()))
@@ -135,5 +136,5 @@ class Curtain(QWidget):
     @override
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and self.isVisible():
-            self.setGeometry(self.parentWidget().rect())
+            self.setGeometry(self._host.rect())
         return super().eventFilter(watched, event)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -21,6 +22,8 @@ from typing_extensions import override
 
 from app.icons import SIZE, icon
 from app.theme import GRID_PX, Theme
+
+Part = QWidget | QLayout | int
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False, name: str = "") -> QLabel:
@@ -70,7 +73,7 @@ def rule() -> QFrame:
 
 
 def button(
-    text: str, clicked: Callable[[], None], role: str = "", *, tip: str = "", name: str = ""
+    text: str, clicked: Callable[[], object], role: str = "", *, tip: str = "", name: str = ""
 ) -> QPushButton:
     """A push button."""
     made = QPushButton(text)
@@ -86,7 +89,7 @@ class IconButton(QToolButton):
     """A quiet button with an icon; its tip is its name."""
 
     def __init__(
-        self, name: str, tip: str, theme: Theme, clicked: Callable[[], None] | None = None
+        self, name: str, tip: str, theme: Theme, clicked: Callable[[], object] | None = None
     ) -> None:
         super().__init__()
         self._icon = name
@@ -110,27 +113,21 @@ class IconButton(QToolButton):
             self.set_theme(theme)
 
 
-def column_of(
-    *parts: QWidget | QBoxLayout | int, margin: int = 0, spacing: int = GRID_PX
-) -> QVBoxLayout:
+def column_of(*parts: Part, margin: int = 0, spacing: int = GRID_PX) -> QVBoxLayout:
     """Parts from top to bottom; a number is a stretch."""
     made = QVBoxLayout()
     _fill(made, parts, margin, spacing)
     return made
 
 
-def row_of(
-    *parts: QWidget | QBoxLayout | int, margin: int = 0, spacing: int = GRID_PX
-) -> QHBoxLayout:
+def row_of(*parts: Part, margin: int = 0, spacing: int = GRID_PX) -> QHBoxLayout:
     """Parts from left to right; a number is a stretch."""
     made = QHBoxLayout()
     _fill(made, parts, margin, spacing)
     return made
 
 
-def _fill(
-    layout: QBoxLayout, parts: tuple[QWidget | QBoxLayout | int, ...], margin: int, spacing: int
-) -> None:
+def _fill(layout: QBoxLayout, parts: tuple[Part, ...], margin: int, spacing: int) -> None:
     layout.setContentsMargins(margin, margin, margin, margin)
     layout.setSpacing(spacing)
     for part in parts:

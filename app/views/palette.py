@@ -114,6 +114,7 @@ class CommandPalette(QFrame):
         self, parent: QWidget, entries: Callable[[], Sequence[Entry]], theme: Theme
     ) -> None:
         super().__init__(parent)
+        self._host = parent
         self._entries = entries
         self.setObjectName("palette")
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -141,7 +142,7 @@ class CommandPalette(QFrame):
 
     def open(self) -> None:
         """Shows the palette over the middle of the window's upper part."""
-        host = self.parentWidget()
+        host = self._host
         width = min(WIDTH_PX, host.width() - 32)
         height = min(HEIGHT_PX, host.height() - 80)
         self.setGeometry((host.width() - width) // 2, 56, width, height)

@@ -54,7 +54,7 @@ class Toast(QFrame):
         if buttons.count():
             buttons.addStretch(1)
             body.addLayout(buttons)
-        line = row_of(self._mark, body, self._close, spacing=12)
+        line = self._line = row_of(self._mark, body, self._close, spacing=12)
         line.setAlignment(self._mark, Qt.AlignmentFlag.AlignTop)
         line.setAlignment(self._close, Qt.AlignmentFlag.AlignTop)
         line.setStretch(1, 1)
@@ -62,6 +62,12 @@ class Toast(QFrame):
         self.setLayout(line)
         self._mark.setContentsMargins(0, 4, 0, 0)
         self.set_theme(theme)
+
+    def wanted_height(self) -> int:
+        """The height that its text needs."""
+        if self._line.hasHeightForWidth():
+            return self._line.heightForWidth(WIDTH_PX)
+        return self.sizeHint().height()
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
@@ -84,6 +90,7 @@ class Toasts(QWidget):
     def __init__(self, parent: QWidget, theme: Theme, bottom_px: int) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._host = parent
         self._bottom_px = bottom_px
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -132,16 +139,11 @@ class Toasts(QWidget):
         self._place()
 
     def _place(self) -> None:
-        host = self.parentWidget()
         self._layout.activate()
-        height = sum(
-            toast.layout().heightForWidth(WIDTH_PX) + self._layout.spacing()
-            if toast.layout().hasHeightForWidth()
-            else toast.sizeHint().height() + self._layout.spacing()
-            for toast in self.toasts()
-        )
-        top = max(host.height() - self._bottom_px - height, 56)
-        self.setGeometry(host.width() - WIDTH_PX - 16, top, WIDTH_PX, max(height, 1))
+        space = self._layout.spacing()
+        height = sum(toast.wanted_height() + space for toast in self.toasts())
+        top = max(self._host.height() - self._bottom_px - height, 56)
+        self.setGeometry(self._host.width() - WIDTH_PX - 16, top, WIDTH_PX, max(height, 1))
         self.raise_()
 
     @override
