@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from citadel import errors, telemetry
+    from citadel import errors, telemetry, testing
     from citadel.adapter import Adapter, tool
+    from citadel.behaviour import Behaviour
     from citadel.client.client import Client, connect
     from citadel.client.connection import TLS
     from citadel.client.sync import connect_sync
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
 __all__ = [
     "TLS",
     "Adapter",
+    "Behaviour",
     "Client",
     "connect",
     "connect_sync",
     "errors",
     "telemetry",
+    "testing",
     "tool",
 ]
 
 _WHERE = {
     "TLS": "citadel.client.connection",
     "Adapter": "citadel.adapter",
+    "Behaviour": "citadel.behaviour",
     "Client": "citadel.client.client",
     "connect": "citadel.client.client",
     "connect_sync": "citadel.client.sync",

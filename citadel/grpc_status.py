@@ -34,6 +34,12 @@ _BY_CODE: dict[grpc.StatusCode, type[CitadelError]] = {
     grpc.StatusCode.UNIMPLEMENTED: errors.WrongWireVersion,
     grpc.StatusCode.DATA_LOSS: errors.WireError,
 }
+_TLS_CAUSES = (
+    ("wrong_version_number", "it speaks plain text"),
+    ("certificate_required", "it asks this side for a certificate"),
+    ("certificate_verify_failed", "its certificate is not trusted here"),
+    ("hostname", "its certificate is for another name"),
+)
 _TLS_SIGNS = ("ssl", "tls", "handshake", "certificate", "wrong_version_number")
 
 
@@ -87,11 +93,18 @@ def _ours(info: ErrorInfo, message: str) -> CitadelError:
 def _foreign(code: grpc.StatusCode, text: str, address: str) -> CitadelError:
     if code is grpc.StatusCode.UNAVAILABLE:
         if any(sign in text.lower() for sign in _TLS_SIGNS):
-            return errors.TlsMismatch(f"TLS with {address} failed: {text}", subject=address)
+            said = next((ours for sign, ours in _TLS_CAUSES if sign in text.lower()), text)
+            return errors.TlsMismatch(
+                f"TLS with {address} failed: {said}", subject=address, details={"grpc": text}
+            )
         return errors.Unavailable(f"no engine answers at {address}: {text}", subject=address)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.WrongWireVersion(
             f"the engine at {address} does not know this call: {text}", subject=address
         )
+    if code is grpc.StatusCode.INTERNAL and "deserializ" in text.lower():
+        return errors.WireError(f"what {address} answered cannot be read: {text}", subject=address)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger" not in text.lower():
+        return errors.Unavailable(f"{address} is overloaded: {text}", subject=address)
     cls = _BY_CODE.get(code, errors.EngineError)
     return cls(f"{address}: {text or code.name}", subject=address)

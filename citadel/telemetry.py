@@ -44,6 +44,7 @@ class LocalSpan:
     __slots__ = (
         "_events",
         "_scope",
+        "_source",
         "_start_ns",
         "_status",
         "attributes",
@@ -53,9 +54,15 @@ class LocalSpan:
     )
 
     def __init__(
-        self, scope: Scope, parent: SpanContext, name: str, attributes: dict[str, Any]
+        self,
+        scope: Scope,
+        parent: SpanContext,
+        name: str,
+        attributes: dict[str, Any],
+        source: str,
     ) -> None:
         self._scope = scope
+        self._source = source
         self.parent = parent
         self.context = SpanContext(parent.trace_id, new_span_id(), parent.sampled)
         self.name = name
@@ -97,7 +104,7 @@ class LocalSpan:
                 KIND_INTERNAL,
                 self._status,
                 self.name,
-                scope.source,
+                self._source,
                 scope.service,
                 scope.mission,
                 scope.mission_class,
@@ -120,7 +127,7 @@ def command(name: str, parent: SpanContext | None, scope: Scope) -> Generator[Lo
     if parent is None or not parent.sampled:
         yield None
         return
-    span_ = LocalSpan(scope, parent, name, {})
+    span_ = LocalSpan(scope, parent, name, {}, scope.source)
     with _entered(scope, span_):
         yield span_
 
@@ -128,36 +135,33 @@ def command(name: str, parent: SpanContext | None, scope: Scope) -> Generator[Lo
 @contextmanager
 def span(name: str, **attributes: Any) -> Generator[LocalSpan | None]:
     """A span below the current one; None outside of a sampled command."""
-    current = _scope.get()
-    if current is None:
+    found = _scope.get()
+    if found is None:
         yield None
         return
-    scope, parent, _ = current
-    span_ = LocalSpan(scope, parent, name, attributes)
-    span_._scope = Scope(  # noqa: SLF001 - the same rows, another source
-        source="user",
-        service=scope.service,
-        pool=scope.pool,
-        mission=scope.mission,
-        mission_class=scope.mission_class,
-        sentinel=scope.sentinel,
-        rows=scope.rows,
-    )
+    scope, parent, _ = found
+    span_ = LocalSpan(scope, parent, name, attributes, "user")
     with _entered(scope, span_):
         yield span_
 
 
 def event(name: str, **attributes: Any) -> None:
     """An event on the current span."""
-    current = _scope.get()
-    if current is not None and current[2] is not None:
-        current[2].event(name, **attributes)
+    found = _scope.get()
+    if found is not None and found[2] is not None:
+        found[2].event(name, **attributes)
+
+
+def current() -> SpanContext | None:
+    """The context of the current span."""
+    found = _scope.get()
+    return found[1] if found else None
 
 
 def traceparent() -> str:
     """The W3C header of the current span, for calls to other services; "" when there is none."""
-    current = _scope.get()
-    return current[1].traceparent() if current else ""
+    context = current()
+    return context.traceparent() if context else ""
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """The async client of an engine.
 
 async with citadel.connect("127.0.0.1:7431") as client:
-value = await client.pools.call("python", "survey_file", path="setup.py")
+    value = await client.pools.call("python", "survey_file", path="setup.py")
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 
@@ -22,6 +23,7 @@ from citadel.client.groups import (
 )
 from citadel.client.watch import Update, watch
 from citadel.errors import InvalidRequest, WrongWireVersion
+from citadel.telemetry import LocalSpan
 from citadel.wire import codec
 from citadel.wire.columns import Table, unpack
 from citadel.wire.messages import AuditRequest, EngineInfo, InfoRequest
@@ -60,9 +62,15 @@ class Client:
             )
         return found
 
-    def watch(self, topics: Sequence[str] = ()) -> AsyncIterator[Update]:
+    def watch(self, topics: Sequence[str] = ()) -> AsyncGenerator[Update]:
         """What happens in the engine, for good: see citadel.client.watch."""
         return watch(self, topics)
+
+    def trace(
+        self, name: str, *, mission: str = "", mission_class: str = ""
+    ) -> AbstractContextManager[LocalSpan | None]:
+        """A span of your own around calls: `with client.trace("nightly"): ...`. One trace."""
+        return self.connection.spans.trace(name, mission, mission_class)
 
     async def audit(self, *, after: int = 0, limit: int = 500) -> tuple[Table, bool]:
         """Entries of the audit trail (topic `audit`), and whether its hash chain holds."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ import grpc.aio
 from citadel.client.spans import ClientSpans
 from citadel.errors import BadConfig, MessageTooLarge, TlsMismatch, Unavailable
 from citadel.grpc_status import from_rpc
-from citadel.trace import SpanContext
 from citadel.wire import codec
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -75,6 +74,7 @@ class Connection:
         else:
             self._channel = grpc.aio.insecure_channel(address, options=options)
         self._metadata: list[tuple[str, str]] = [("citadel-wire-version", str(codec.WIRE_VERSION))]
+        self._stubs: dict[str, Any] = {}
         if token:
             self._metadata.append(("authorization", f"Bearer {token}"))
 
@@ -83,7 +83,7 @@ class Connection:
         method: str,
         request: Any,
         *,
-        timeout: float = DEFAULT_TIMEOUT_SECONDS,  # noqa: ASYNC109 - gRPC enforces it
+        timeout: float | None = DEFAULT_TIMEOUT_SECONDS,  # noqa: ASYNC109 - gRPC enforces it
         traced: bool = True,
     ) -> Any:
         """Calls a unary method by "Service.Method".
@@ -98,16 +98,18 @@ class Connection:
                 f"{method} would send {len(data)} bytes, more than {codec.MAX_MESSAGE_BYTES}",
                 subject=method,
             )
-        stub = self._channel.unary_unary(
-            rpc.path, response_deserializer=partial(codec.decode, rpc.response)
-        )
+        stub = self._stubs.get(method)
+        if stub is None:
+            stub = self._stubs[method] = self._channel.unary_unary(
+                rpc.path, response_deserializer=partial(codec.decode, rpc.response)
+            )
         if not traced:
             return await self._finish(stub(data, metadata=self._metadata, timeout=timeout))
         with self.spans.span(rpc, request) as context:
             metadata = [*self._metadata, ("traceparent", context.traceparent())]
             return await self._finish(stub(data, metadata=metadata, timeout=timeout))
 
-    async def stream(self, method: str, request: Any) -> AsyncIterator[Any]:
+    async def stream(self, method: str, request: Any) -> AsyncGenerator[Any]:
         """Calls a method that streams its answers."""
         rpc = codec.methods()[method]
         stub = self._channel.unary_stream(
@@ -147,11 +149,6 @@ class Connection:
                 subject=self.address,
             )
         return found
-
-
-def parent_of(context: SpanContext | None) -> str:
-    """The traceparent of a context, "" for none."""
-    return context.traceparent() if context else ""
 
 
 def _listens(address: str) -> bool:

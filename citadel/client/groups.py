@@ -14,6 +14,8 @@ from citadel.wire import messages as m
 from citadel.wire.columns import Table, pack, unpack
 
 DEFAULT_ACTOR = "sdk"
+ANSWER_SECONDS = 10.0
+"""What the engine has, after a command's deadline, to say what became of it."""
 
 
 def change(revision: int, actor: str, reason: str) -> m.Change:
@@ -42,8 +44,10 @@ class PoolsGroup(_Group):
 
     async def run(self, command: m.Command) -> m.CommandResult:
         """Runs a command as the wire has it."""
-        seconds = command.deadline_seconds or 60.0
-        return await self._call("Pools.Run", command, timeout=seconds + 10.0)
+        seconds = command.deadline_seconds
+        # Without a deadline the pool's own default ends it.
+        timeout = seconds + ANSWER_SECONDS if seconds else None
+        return await self._call("Pools.Run", command, timeout=timeout)
 
     async def call(self, pool: str, tool: str, /, **arguments: Any) -> Any:
         """Runs a tool and returns its value: `await pools.call("python", "add", a=1)`."""

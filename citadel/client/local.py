@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import os
 import secrets
+import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from citadel.errors import Unavailable
 
@@ -23,12 +25,40 @@ START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 STDERR_LINES = 50
 """Lines of the child's standard error that are kept for error messages."""
+ENGINE_NEEDS = ("engine", "pydantic_settings", "sqlalchemy", "alembic", "prometheus_client", "re2")
+# A Ctrl+C at the terminal is for the parent, which then ends the child in an orderly way.
+_OWN_GROUP: dict[str, Any] = (
+    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    if sys.platform == "win32"
+    else {"process_group": 0}
+)
+
+
+def require_engine() -> None:
+    """Sees that the engine and its libraries are installed.
+
+    Raises:
+        Unavailable: says what is missing.
+    """
+    missing = [name for name in ENGINE_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Unavailable(
+            f"the engine is not installed here: there is no {', '.join(missing)}",
+            subject=missing[0],
+            remedy='Install it: pip install "citadel-command[engine]"',
+        )
 
 
 class LocalEngine:
     """An engine of our own. Use it as an async context manager, or call `start` and `stop`."""
 
-    def __init__(self, arguments: Sequence[str] = (), *, data_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str] = (),
+        *,
+        data_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.address = ""
         self.token = secrets.token_urlsafe(32)
         self.metrics_address = ""
@@ -37,8 +67,14 @@ class LocalEngine:
         self._arguments = list(arguments)
         if data_dir is not None:
             self._arguments += ["--data-dir", str(data_dir)]
+        self._environment = {**os.environ, **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[None] | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; None while it lives, or before it was started."""
+        return self._process.returncode if self._process else None
 
     @property
     def pid(self) -> int:
@@ -56,15 +92,16 @@ class LocalEngine:
         Raises:
             Unavailable: it is not installed, or did not start; the text has its last words.
         """
-        if importlib.util.find_spec("engine") is None:
-            raise Unavailable(
-                "the engine is not installed here",
-                remedy='Install it: pip install "citadel-command[engine]"',
-            )
+        require_engine()
         command = [sys.executable, "-m", "engine.main", "--embedded", *self._arguments]
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, stderr=pipe
+            *command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=self._environment,
+            **_OWN_GROUP,
         )
         assert self._process.stdin
         assert self._process.stdout
@@ -77,8 +114,10 @@ class LocalEngine:
             async with asyncio.timeout(START_SECONDS):
                 line = await self._process.stdout.readline()
             said = json.loads(line)
-        except (OSError, TimeoutError, ValueError) as error:
+        except BaseException as error:
             await self.stop()
+            if not isinstance(error, (OSError, ValueError)):
+                raise
             last = next((text for text in reversed(self.stderr) if text.strip()), str(error))
             raise Unavailable(
                 f"the engine did not start: {last.removeprefix('error: ')}",

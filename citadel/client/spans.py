@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from citadel import telemetry
 from citadel.errors import CitadelError
 from citadel.trace import SpanContext, new_span_id, new_trace_id
 from citadel.vocabulary import KIND_CLIENT, STATUS_ERROR, STATUS_UNSET
@@ -34,12 +35,18 @@ class ClientSpans:
         self._rows: deque[tuple[Any, ...]] = deque(maxlen=BUFFER_LIMIT)
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self.dropped = 0
+        """Spans that were lost because the buffer was full."""
         self.last: SpanContext | None = None
 
     @contextlib.contextmanager
     def span(self, method: Method, request: Any) -> Generator[SpanContext]:
-        """The span of one call."""
-        context = self.last = SpanContext(new_trace_id(), new_span_id())
+        """The span of one call: below the caller's own span, where there is one."""
+        parent = telemetry.current()
+        trace_id = parent.trace_id if parent else new_trace_id()
+        context = self.last = SpanContext(trace_id, new_span_id())
         start, status = time.time_ns(), STATUS_UNSET
         attributes = {
             "rpc.system": "grpc",
@@ -53,12 +60,12 @@ class ClientSpans:
             attributes["error.type"] = type(error).__name__
             raise
         finally:
-            self._rows.append(
+            self._add(
                 (
                     context.trace_id >> 64,
                     context.trace_id & _MASK64,
                     context.span_id,
-                    0,
+                    parent.span_id if parent else 0,
                     start,
                     time.time_ns(),
                     KIND_CLIENT,
@@ -74,24 +81,53 @@ class ClientSpans:
                     "[]",
                 )
             )
-            if self._timer is None:
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(FLUSH_SECONDS, self._start_sending)
+            self._loop = asyncio.get_running_loop()
+            self._schedule()
+
+    @contextlib.contextmanager
+    def trace(
+        self, name: str, mission: str, mission_class: str
+    ) -> Generator[telemetry.LocalSpan | None]:
+        """A root span of the caller's own; calls inside of it belong to its trace."""
+        scope = telemetry.Scope(
+            source="client", service="client", mission=mission, mission_class=mission_class
+        )
+        try:
+            with telemetry.command(name, SpanContext(new_trace_id(), 0), scope) as span:
+                yield span
+        finally:
+            for row in scope.rows:
+                self._add(row)
+            if self._loop and not self._loop.is_closed():
+                # The sync face records in the caller's thread.
+                self._loop.call_soon_threadsafe(self._schedule)
 
     async def close(self) -> None:
         """Sends what is left; an engine that is gone loses it."""
+        self._closed = True
         if self._timer:
             self._timer.cancel()
         if self._sending:
             await self._sending
         await self._send()
 
+    def _add(self, row: tuple[Any, ...]) -> None:
+        self.dropped += len(self._rows) == BUFFER_LIMIT
+        self._rows.append(row)
+
+    def _schedule(self) -> None:
+        if self._timer is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(FLUSH_SECONDS, self._start_sending)
+
     def _start_sending(self) -> None:
         self._timer = None
-        if self._sending is None or self._sending.done():
-            # Owned here, ended by close(); a TaskGroup cannot outlive one call.
-            loop = asyncio.get_running_loop()
-            self._sending = loop.create_task(self._send(), name="client spans")
+        if self._sending and not self._sending.done():
+            self._schedule()
+            return
+        # Owned here, ended by close(); a TaskGroup cannot outlive one call.
+        loop = asyncio.get_running_loop()
+        self._sending = loop.create_task(self._send(), name="client spans")
 
     async def _send(self) -> None:
         rows = [self._rows.popleft() for _ in range(len(self._rows))]

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import threading
+from collections.abc import Generator
 from typing import Any, Self
 
 from citadel.client.client import Client, connect
 from citadel.client.connection import TLS
+from citadel.client.loop_thread import LoopThread
 
 
 class SyncClient:
     """`with citadel.connect_sync(address) as client: client.pools.call("python", "add", a=1)`."""
 
     def __init__(self, address: str, *, token: str | None = None, tls: bool | TLS = False) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="citadel client", daemon=True
-        )
-        self._thread.start()
+        self._thread = LoopThread("citadel client")
 
         async def make() -> Client:
             return await connect(address, token=token, tls=tls).__aenter__()
 
         try:
-            self._client: Client = self._run(make())
+            self._client: Client = self._thread.run(make())
         except BaseException:
-            self._stop()
+            self._thread.stop()
             raise
 
     def __getattr__(self, name: str) -> Any:
-        """A group, or a method of the client."""
-        found = getattr(self._client, name)
-        if inspect.ismethod(found):
-            return lambda *args, **kwargs: self._run(found(*args, **kwargs))
-        return _SyncGroup(self, found)
+        """A group, a method or an attribute of the client."""
+        return _blocking(self._thread, getattr(self._client, name))
 
     def close(self) -> None:
         """Ends the connection and the thread."""
-        self._run(self._client.close())
-        self._stop()
+        try:
+            self._thread.run(self._client.close())
+        finally:
+            self._thread.stop()
 
     def __enter__(self) -> Self:
         """The client itself; it is connected."""
@@ -50,25 +45,46 @@ class SyncClient:
         """Ends the connection."""
         self.close()
 
-    def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
 
 class _SyncGroup:
-    def __init__(self, client: SyncClient, group: Any) -> None:
-        self._client = client
+    def __init__(self, thread: LoopThread, group: Any) -> None:
+        self._thread = thread
         self._group = group
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._group, name)
-        return lambda *args, **kwargs: self._client._run(method(*args, **kwargs))  # noqa: SLF001
+        return _blocking(self._thread, getattr(self._group, name))
 
 
 def connect_sync(address: str, *, token: str | None = None, tls: bool | TLS = False) -> SyncClient:
     """A connected blocking client of the engine at HOST:PORT."""
     return SyncClient(address, token=token, tls=tls)
+
+
+def _blocking(thread: LoopThread, found: Any) -> Any:
+    """What blocks until `found` is there: groups, coroutine methods and streams."""
+    if inspect.iscoroutinefunction(found):
+        return lambda *args, **kwargs: thread.run(found(*args, **kwargs))
+    if inspect.ismethod(found):
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = found(*args, **kwargs)
+            return _each(thread, result) if inspect.isasyncgen(result) else result
+
+        return call
+    return _SyncGroup(thread, found) if type(found).__name__.endswith("Group") else found
+
+
+def _each(thread: LoopThread, stream: Any) -> Generator[Any]:
+    """An async generator as a plain one; closing it ends the stream."""
+
+    async def step() -> Any:
+        return await anext(stream, _END)
+
+    try:
+        while (item := thread.run(step())) is not _END:
+            yield item
+    finally:
+        thread.run(stream.aclose())
+
+
+_END = object()

@@ -8,11 +8,19 @@ it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from citadel.errors import CitadelError, Forbidden, Unauthenticated, WrongWireVersion
+from citadel.errors import (
+    CitadelError,
+    Forbidden,
+    InvalidRequest,
+    Unauthenticated,
+    Unavailable,
+    WrongWireVersion,
+)
 from citadel.wire.columns import Table, unpack
 from citadel.wire.messages import (
     EngineInfo,
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits between tries; the last one repeats."""
-_FINAL = (Unauthenticated, Forbidden, WrongWireVersion)
+_FINAL = (Unauthenticated, Forbidden, WrongWireVersion, InvalidRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +72,11 @@ class Lost:
 Update = Snapshot | Batch | Lost
 
 
-async def watch(client: Client, topics: Sequence[str] = ()) -> AsyncIterator[Update]:
+async def watch(client: Client, topics: Sequence[str] = ()) -> AsyncGenerator[Update]:
     """Yields for as long as the caller listens.
 
     Raises:
-        CitadelError: it makes no sense to try again (token, role, wire version).
+        CitadelError: it makes no sense to try again (token, role, wire version, topics).
     """
     wanted = tuple(topics) or STREAMED
     instance, seq, failures = "", 0, 0
@@ -80,17 +88,22 @@ async def watch(client: Client, topics: Sequence[str] = ()) -> AsyncIterator[Upd
                 instance, seq = info.instance_id, snapshot.seq
                 yield snapshot
             request = WatchRequest(topics=wanted, since_seq=seq, instance_id=instance)
-            async for message in client.connection.stream("Engine.Watch", request):
-                failures = 0
-                batch = _batch(message)
-                seq = batch.seq
-                yield batch
-                if batch.gap is not None:
-                    # State rows were lost too: only a new snapshot makes it whole.
-                    snapshot = await _snapshot(client, info, wanted)
-                    instance, seq = info.instance_id, snapshot.seq
-                    yield snapshot
-                    break
+            async with aclosing(client.connection.stream("Engine.Watch", request)) as messages:
+                async for message in messages:
+                    failures = 0
+                    batch = _batch(message)
+                    seq = batch.seq
+                    yield batch
+                    if batch.gap is not None:
+                        # State rows were lost too: only a new snapshot makes it whole.
+                        snapshot = await _snapshot(client, info, wanted)
+                        instance, seq = info.instance_id, snapshot.seq
+                        yield snapshot
+                        break
+                else:
+                    raise Unavailable(
+                        f"the engine at {client.address} ended the stream", subject=client.address
+                    )
         except _FINAL:
             raise
         except CitadelError as error:
