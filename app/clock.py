@@ -30,7 +30,13 @@ PASSING = ("sampling", "defense", "audit")
 
 SECOND = 1_000_000_000
 
-_MARKED_EVENTS = {"worker.lost": "crash", "sentinel.quarantined": "crash", "pool.failed": "crash"}
+_MARKED_EVENTS = {
+    "worker.lost": "crash",
+    "sentinel.quarantined": "crash",
+    "pool.failed": "crash",
+    "sampling.changed": "policy",
+    "defense.changed": "policy",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +141,9 @@ class RoomClock:
             self.density.append((second, happened))
 
     def _mark(self, batch: Mapping[str, Table]) -> None:
-        for row in _rows_of(batch, "audit"):
-            if row["action"].startswith(("sampling", "defense")):
-                self._add(row["time_ns"], "policy", f"{row['action']} by {row['actor']}")
         for row in _rows_of(batch, "event"):
             if row["name"] in _MARKED_EVENTS:
-                text = f"{row['name']}: {row['subject']}"
+                text = " · ".join(filter(None, (row["name"], row["subject"], row["message"])))
                 self._add(row["time_ns"], _MARKED_EVENTS[row["name"]], text)
         for row in _rows_of(batch, "verdict"):
             if row["decision"] == "block":
