@@ -25,8 +25,10 @@ from engine.api import auth
 from engine.api.defense_service import DefenseServicer
 from engine.api.dispatch import Dispatcher
 from engine.api.engine_service import EngineServicer, describe
+from engine.api.missions_service import MissionsServicer
 from engine.api.pools_service import PoolsServicer
 from engine.api.sampling_service import SamplingServicer, decode_rules, encode_rules
+from engine.api.sentinels_service import SentinelsServicer
 from engine.api.server import Listener
 from engine.api.tls import Certificate, fingerprint, self_signed
 from engine.api.traces_service import TracesServicer
@@ -42,6 +44,12 @@ from engine.pool.pools import Pools
 from engine.pool.settings import PoolSettings
 from engine.providers.chat import ProviderSettings
 from engine.providers.providers import Providers
+from engine.sentinels.directives import Performer
+from engine.sentinels.missions import Missions
+from engine.sentinels.runtime import SentinelRuntime
+from engine.sentinels.supervisor import RestartPolicy
+from engine.sentinels.survey.behaviours import BEHAVIOURS
+from engine.sentinels.survey.mission import Survey
 from engine.settings import Settings, split_address
 from engine.storage.store import OperationalStore
 from engine.storage.versioned import VersionedDocument
@@ -100,6 +108,8 @@ class Engine:
     recorder: Recorder
     pulse: Pulse
     pools: Pools
+    runtime: SentinelRuntime
+    missions: Missions
     address: str
     metrics_address: str
     instance_id: str
@@ -131,12 +141,23 @@ class Engine:
         stack.push_async_callback(providers.close)
         pools = Pools([PoolSettings(**each.model_dump()) for each in settings.pools], recorder, hub)
         pulse = Pulse(recorder, hub, pools.gauges)
+        performer = Performer(recorder, pools, chain, providers)
+        policy = RestartPolicy(
+            max_restarts=settings.sentinels.max_restarts,
+            within_seconds=settings.sentinels.window_seconds,
+        )
+        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, policy)
+        missions = Missions([Survey], runtime, store, recorder, hub)
+        await missions.load()
+        stack.push_async_callback(missions.close)
 
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
         about = describe(instance_id, providers.info, metrics_address)
         servicers |= {
             "Engine": EngineServicer(about=about, hub=hub, store=store),
             "Pools": PoolsServicer(pools=pools, trail=trail),
+            "Sentinels": SentinelsServicer(runtime=runtime, missions=missions, trail=trail),
+            "Missions": MissionsServicer(missions=missions, trail=trail),
             "Traces": TracesServicer(spans=spans, recorder=recorder),
             "Defense": DefenseServicer(chain=chain),
         }
@@ -148,6 +169,8 @@ class Engine:
             recorder=recorder,
             pulse=pulse,
             pools=pools,
+            runtime=runtime,
+            missions=missions,
             address=address,
             metrics_address=metrics_address,
             instance_id=instance_id,
@@ -159,7 +182,10 @@ class Engine:
             running = [
                 tasks.create_task(self.pulse.run(), name="pulse"),
                 tasks.create_task(self.pools.run(), name="pools"),
+                tasks.create_task(self.runtime.run(), name="sentinels"),
+                tasks.create_task(self.missions.run(), name="missions"),
             ]
+            await self.runtime.started()
             await self.listener.start()
             self._announce()
             await lifetime.stop.wait()

@@ -205,15 +205,12 @@ class TelemetrySection(Section):
 
 
 class SentinelsSection(Section):
-    """The supervisor and its mailboxes."""
+    """The supervisor."""
 
-    mailbox_limit: int = Field(
-        default=1024, ge=1, le=1_000_000, description="Signals that may wait."
-    )
     max_restarts: int = Field(
         default=5, ge=0, le=1000, description="Restarts within window_seconds before a quarantine."
     )
-    window_seconds: float = Field(default=30.0, gt=0, le=3600, description="See max_restarts.")
+    window_seconds: float = Field(default=60.0, gt=0, le=3600, description="See max_restarts.")
 
 
 def _default_pools() -> tuple[PoolSection, ...]:

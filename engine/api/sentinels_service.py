@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
+from citadel.behaviour import Signal
 from citadel.errors import InvalidRequest
+from citadel.trace import new_span_id
 from citadel.wire.messages import (
     Change,
     InspectRequest,
@@ -22,7 +25,11 @@ from citadel.wire.messages import (
 )
 from engine.api.dispatch import Call
 from engine.api.trail import Trail
+from engine.sentinels.missions import Missions
 from engine.sentinels.runtime import SentinelRuntime
+from engine.sentinels.unit import Unit
+
+_ID = re.compile(r"[A-Za-z0-9._/-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +37,13 @@ class SentinelsServicer:
     """Sentinels' RPCs."""
 
     runtime: SentinelRuntime
+    missions: Missions
     trail: Trail
 
     async def list(self, request: ListSentinelsRequest, call: Call) -> SentinelList:
         """Every Sentinel, or those of a mission."""
         del call
-        wanted = request.mission_id
-        found = self.runtime.list()
-        return SentinelList(
-            sentinels=tuple(each for each in found if wanted in ("", each.mission_id))
-        )
+        return SentinelList(sentinels=self.runtime.list(request.mission_id))
 
     async def inspect(self, request: InspectRequest, call: Call) -> SentinelDetail:
         """Its state and its last transitions."""
@@ -50,8 +54,14 @@ class SentinelsServicer:
         """Starts a Sentinel with a behaviour that the engine knows."""
         _no_revision(request.change)
         options = json_object(request.options_json, "options_json")
-        status = await self.runtime.spawn(
-            request.behaviour, id=request.id, mission_id=request.mission_id, options=options
+        mission = self.missions.get(request.mission_id) if request.mission_id else None
+        status = self.runtime.spawn(
+            request.behaviour,
+            sentinel_id=checked_id(request.id),
+            options=options,
+            mission_id=request.mission_id,
+            mission=mission.name if mission else "",
+            mission_class=mission.mission_class if mission else "",
         )
         await self.trail.append(
             call,
@@ -66,7 +76,7 @@ class SentinelsServicer:
         """Ends a Sentinel."""
         _no_revision(request.change)
         before = self.runtime.inspect(request.id).status
-        status = await self.runtime.stop(request.id)
+        status = self.runtime.stop(request.id, f"stopped by {call.actor(request.change)}")
         await self._changed(call, "sentinel.stop", request.change, before, status)
         return status
 
@@ -74,19 +84,26 @@ class SentinelsServicer:
         """Starts it again with a fresh restart count: the way out of quarantine."""
         _no_revision(request.change)
         before = self.runtime.inspect(request.id).status
-        status = await self.runtime.restart(request.id)
+        status = self.runtime.restart(request.id)
         await self._changed(call, "sentinel.restart", request.change, before, status)
         return status
 
     async def send(self, request: SendRequest, call: Call) -> SendReply:
         """Acknowledged once the signal is in the mailbox."""
-        if request.signal is None or not request.signal.type:
-            raise InvalidRequest(
-                "a signal needs a type",
-                subject=request.to,
-                remedy="Give one: citadel sentinel send",
-            )
-        return await self.runtime.send(request.to, request.signal, parent=call.span)
+        told = request.signal
+        if told is None or not told.type:
+            raise InvalidRequest("a signal needs a type", subject=request.to, remedy="Give one")
+        signal = Signal(
+            type=told.type,
+            data=json_object(told.data_json if told.data_json != "null" else "", "data_json"),
+            source=told.source or call.identity.name,
+            subject=told.subject,
+            id=told.id or f"s{new_span_id():016x}",
+            time_ns=told.time_unix_nanos,
+        )
+        unit = Unit(call.span) if call.span else None
+        depth = self.runtime.send(request.to, signal, unit)
+        return SendReply(signal_id=signal.id, mailbox=depth)
 
     async def _changed(
         self,
@@ -104,6 +121,21 @@ class SentinelsServicer:
             before={"state": before.state} if before else None,
             after={"state": after.state},
         )
+
+
+def checked_id(sentinel_id: str) -> str:
+    """An id that can be an address; empty: the engine gives one.
+
+    Raises:
+        InvalidRequest: it has other characters, or is too long.
+    """
+    if sentinel_id and not _ID.fullmatch(sentinel_id):
+        raise InvalidRequest(
+            f"{sentinel_id!r} is no id for a Sentinel",
+            subject=sentinel_id,
+            remedy="1 to 128 of A-Z, a-z, 0-9, and . _ / -",
+        )
+    return sentinel_id
 
 
 def json_object(text: str, what: str) -> dict[str, Any]:

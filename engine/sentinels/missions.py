@@ -12,7 +12,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -65,10 +65,10 @@ class Mission(Protocol):
 class Kind(Protocol):
     """A kind of mission."""
 
-    name: ClassVar[str]
-    description: ClassVar[str]
-    parameters: ClassVar[type[BaseModel]]
-    mission_class: ClassVar[str]
+    name: str
+    description: str
+    parameters: type[BaseModel]
+    mission_class: str
 
     def __call__(self, run: MissionRun, parameters: Any) -> Mission:
         """Makes one."""

@@ -55,7 +55,7 @@ def test_file_below_environment_below_flags(
     file = tmp_path / "engine.toml"
     file.write_text(
         'listen = "127.0.0.1:1"\ndrain_seconds = 1\n[sentinels]\nmax_restarts = 1\n'
-        "mailbox_limit = 7\n"
+        "window_seconds = 7\n"
     )
     monkeypatch.setenv("CITADEL_ENGINE_DRAIN_SECONDS", "2")
     monkeypatch.setenv("CITADEL_ENGINE_SENTINELS__MAX_RESTARTS", "2")
@@ -63,7 +63,7 @@ def test_file_below_environment_below_flags(
     assert settings.listen == "127.0.0.1:1"
     assert settings.drain_seconds == 2
     assert settings.sentinels.max_restarts == 3
-    assert settings.sentinels.mailbox_limit == 7
+    assert settings.sentinels.window_seconds == 7
     assert settings.metrics.listen == ""
 
 
@@ -105,11 +105,11 @@ def test_faults_name_the_key_and_the_remedy(flags: dict[str, object], says: list
 
 def test_a_fault_names_the_file_that_it_is_in(tmp_path: Path) -> None:
     file = tmp_path / "engine.toml"
-    file.write_text("[sentinels]\nmailbox_limt = 3\n")
+    file.write_text("[sentinels]\nmax_restart = 3\n")
     with pytest.raises(BadConfig) as caught:
         load(file, {"drain_seconds": 3})
     assert str(file) in caught.value.message
-    assert "did you mean 'sentinels.mailbox_limit'" in caught.value.message
+    assert "did you mean 'sentinels.max_restarts'" in caught.value.message
 
 
 @pytest.mark.parametrize(
