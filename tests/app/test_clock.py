@@ -77,9 +77,9 @@ def test_however_small_the_bound_the_state_is_right_after_catching_up(
     frozen, live = RoomClock(frozen_store), RoomClock(live_store)
     frozen.freeze(1)
     for number, (name, state) in enumerate(rows):
-        batch = tables("worker", {"pool": "p", "id": name, "state": state, "done": number}) | tables(
-            "event", {"name": "x"}
-        )
+        batch = tables(
+            "worker", {"pool": "p", "id": name, "state": state, "done": number}
+        ) | tables("event", {"name": "x"})
         frozen.take(batch, number)
         live.take(batch, number)
     frozen.go_live()

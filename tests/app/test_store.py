@@ -54,7 +54,9 @@ def test_an_unknown_topic_is_left_aside(store: FleetStore, tables: Tables) -> No
 
 
 def test_a_snapshot_replaces_everything(store: FleetStore, tables: Tables) -> None:
-    store.apply(tables("pool", {"name": "old", "state": "serving"}) | tables("event", {"name": "x"}))
+    store.apply(
+        tables("pool", {"name": "old", "state": "serving"}) | tables("event", {"name": "x"})
+    )
     store.reset(tables("pool", {"name": "new", "state": "serving"}))
     assert list(store.pools) == ["new"]
     assert len(store.events) == 0
@@ -97,9 +99,7 @@ def test_policies_are_read_from_their_rows(store: FleetStore, tables: Tables) ->
 
 
 @given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 20))
-def test_a_log_gives_what_came_since_and_counts_what_fell_out(
-    sizes: list[int], limit: int
-) -> None:
+def test_a_log_gives_what_came_since_and_counts_what_fell_out(sizes: list[int], limit: int) -> None:
     log, everything, seen = RowLog(limit), [], 0
     for size in sizes:
         new = [{"n": len(everything) + i} for i in range(size)]
