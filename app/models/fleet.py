@@ -35,8 +35,8 @@ def _state(width: int = 112) -> ColumnSpec:
 
 
 POOLS = (
-    column("Pool", "name", width=128),
-    _state(),
+    column("Pool", "name", width=96),
+    _state(96),
     _count("Workers", "size"),
     _count("Running", "running"),
     ColumnSpec(
@@ -60,17 +60,16 @@ POOLS = (
 )
 
 WORKERS = (
-    column("Worker", "id", width=128),
-    column("Pool", "pool", width=96),
-    _state(),
-    column("PID", "pid", right=True, width=72),
-    column("Tool", "tool", width=128),
+    column("Worker", "id", width=104),
+    column("Pool", "pool", width=72),
+    _state(96),
+    column("Tool", "tool", width=104),
     ColumnSpec(
         title="CPU",
         text=lambda row, _now: figures.share(row["cpu"]),
         sort=lambda row: row["cpu"],
         right=True,
-        width=80,
+        width=72,
         bar=lambda row: min(row["cpu"], 1.0),
     ),
     column(
@@ -78,17 +77,18 @@ WORKERS = (
         "rss_bytes",
         text=lambda row, _now: figures.bytes_(row["rss_bytes"]),
         right=True,
-        width=88,
+        width=80,
     ),
-    _count("Done", "done"),
-    _count("Failed", "failed"),
+    _count("Done", "done", 64),
+    _count("Failed", "failed", 56),
     _since("started_ns", "Up"),
+    column("PID", "pid", right=True, width=64),
     column("Cause", "cause", width=200),
 )
 
 SENTINELS = (
-    column("Sentinel", "id", width=200),
-    column("Behaviour", "behaviour", width=96),
+    column("Sentinel", "id", width=160),
+    column("Behaviour", "behaviour", width=88),
     _state(),
     _count("Mailbox", "mailbox"),
     _count("Handled", "handled"),
@@ -105,10 +105,10 @@ def _progress(row: Row) -> float:
 
 
 MISSIONS = (
-    column("Mission", "name", width=144, tip=lambda row, _now: f"{row['name']} · {row['id']}"),
-    column("Kind", "kind", width=80),
-    column("Class", "mission_class", width=80),
-    _state(),
+    column("Mission", "name", width=112, tip=lambda row, _now: f"{row['name']} · {row['id']}"),
+    column("Kind", "kind", width=72),
+    column("Class", "mission_class", width=72),
+    _state(96),
     ColumnSpec(
         title="Progress",
         text=lambda row, _now: f"{row['done']:,} / {row['total']:,}",

@@ -121,6 +121,7 @@ class TablePanel(QWidget):
         self.setProperty("role", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._model = model
+        self._heading = heading
         self._shown_count = (-1, -1)
         self.table = Table(title, model, theme)
         self.heading = label(title, "heading")
@@ -166,7 +167,8 @@ class TablePanel(QWidget):
             return
         self._shown_count = counts
         shown, there = counts
-        self.count.setText(f"{there:,}" if shown == there else f"{shown:,} of {there:,}")
+        text = f"{there:,}" if shown == there else f"{shown:,} of {there:,}"
+        self.count.setText(text if self._heading else f"{text} rows")
         self.empty.setVisible(not there and bool(self.empty.text()))
         self.table.setVisible(bool(there) or not self.empty.text())
 

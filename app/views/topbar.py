@@ -14,7 +14,8 @@ from app.views.labels import IconButton, label
 from app.views.shapes import state_pixmap
 
 HEIGHT_PX = 48
-RATE_NS = 5_000_000_000
+SECOND = 1_000_000_000
+RATE_NS = 5 * SECOND
 """The stretch over which the top bar's rate and blocks are counted."""
 
 _WORDS = {
@@ -133,12 +134,11 @@ class TopBar(QWidget):
 
     def _show_latency(self, now_ns: int) -> None:
         history = self._store.latency
-        found = history.percentiles("citadel.command.duration", now_ns - 60_000_000_000, now_ns)
-        p99 = found.get(99.0) if found else None
+        p99 = history.percentile("citadel.command.duration", now_ns - 60 * SECOND, now_ns, 0.99)
         self.latency.setVisible(p99 is not None)
         if p99 is not None:
             self.latency.setText(f"p99 {figures.seconds(p99)}")
-            self.latency.setToolTip("Commands of the last minute, queueing included")
+            self.latency.setToolTip("Run time of the commands of the last minute")
 
     def _show_provider(self) -> None:
         info = self._store.connection.info

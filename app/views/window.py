@@ -185,11 +185,16 @@ class MainWindow(QMainWindow):
         for dock in docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        self.addDockWidget(right, docks["sampling"])
         # Split before there are tabs: Qt adds a tab when it is to split a dock that has some.
-        self.splitDockWidget(docks["sampling"], docks["inspector"], Qt.Orientation.Vertical)
-        self.tabifyDockWidget(docks["sampling"], docks["defence"])
+        self.addDockWidget(right, docks["sampling"])
         self.addDockWidget(bottom, docks["events"])
+        beside, how = (
+            ("events", Qt.Orientation.Horizontal)
+            if perspective == "fleet"
+            else ("sampling", Qt.Orientation.Vertical)
+        )
+        self.splitDockWidget(docks[beside], docks["inspector"], how)
+        self.tabifyDockWidget(docks["sampling"], docks["defence"])
         self.tabifyDockWidget(docks["events"], docks["audit"])
         for name, dock in docks.items():
             dock.setVisible(name in _SHOWN[perspective])
@@ -198,12 +203,19 @@ class MainWindow(QMainWindow):
         for front in (upper, docks["events"]):
             if front in shown:
                 front.raise_()
-        across = [dock for dock in (upper, docks["inspector"]) if dock in shown][:1]
-        self.resizeDocks(across, [RIGHT_PX] * len(across), Qt.Orientation.Horizontal)
-        if docks["events"] in shown:
-            self.resizeDocks([docks["events"]], [BOTTOM_PX], Qt.Orientation.Vertical)
-        if upper in shown and docks["inspector"] in shown:
-            self.resizeDocks([upper, docks["inspector"]], [5, 3], Qt.Orientation.Vertical)
+        self._size(upper, shown)
+
+    def _size(self, upper: Dock, shown: list[Dock]) -> None:
+        inspector, events = self.docks["inspector"], self.docks["events"]
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        if upper in shown:
+            self.resizeDocks([upper], [RIGHT_PX], across)
+            if inspector in shown:
+                self.resizeDocks([upper, inspector], [5, 3], down)
+        elif inspector in shown and events in shown:
+            self.resizeDocks([events, inspector], [2, 1], across)
+        if events in shown:
+            self.resizeDocks([events], [BOTTOM_PX], down)
 
     def _show_titles(self) -> None:
         for dock in self.docks.values():
