@@ -183,12 +183,13 @@ class Engine:
                 tasks.create_task(self.pulse.run(), name="pulse"),
                 tasks.create_task(self.pools.run(), name="pools"),
                 tasks.create_task(self.runtime.run(), name="sentinels"),
-                tasks.create_task(self.missions.run(), name="missions"),
             ]
+            missions = tasks.create_task(self.missions.run(), name="missions")
             await self.runtime.started()
             await self.listener.start()
             self._announce()
             await lifetime.stop.wait()
+            missions.cancel()  # they plan more work; what they had begun is what drains
             await self._drain(lifetime)
             for task in reversed(running):
                 task.cancel()

@@ -128,7 +128,8 @@ def _bad_config(error: ValidationError, sources: Sequence[tuple[str, Values]]) -
     first: ErrorDetails = (unknown or faults)[0]  # a misspelt key explains a missing one
     location: Location = first["loc"]
     key = _dotted(location) or "the settings"
-    where = next((name for name, values in sources if _holds(values, location)), "the settings")
+    held = location[:-1] if first["type"] == "missing" else location
+    where = next((name for name, values in sources if _holds(values, held)), "the settings")
     if first["type"] == "extra_forbidden":
         last = str(location[-1])
         parent = _model_at(location[:-1])
@@ -157,8 +158,8 @@ def _dotted(location: Location) -> str:
 
 
 def _holds(values: Any, location: Location) -> bool:
-    """Whether a source has the key of a fault, or the table that a missing key belongs in."""
-    for depth, part in enumerate(location):
+    """Whether a source has something at a place."""
+    for part in location:
         if isinstance(part, int):
             if not isinstance(values, list | tuple) or part >= len(cast("list[Any]", values)):
                 return False
@@ -166,7 +167,7 @@ def _holds(values: Any, location: Location) -> bool:
         elif isinstance(values, Mapping) and part in values:
             values = cast("Mapping[str, Any]", values)[part]
         else:
-            return depth > 0 and depth == len(location) - 1 and isinstance(values, Mapping)
+            return False
     return bool(values) or bool(location)
 
 

@@ -107,7 +107,7 @@ def test_a_fault_names_the_file_that_it_is_in(tmp_path: Path) -> None:
     file = tmp_path / "engine.toml"
     file.write_text("[sentinels]\nmax_restart = 3\n")
     with pytest.raises(BadConfig) as caught:
-        load(file, {"drain_seconds": 3})
+        load(file, {"drain_seconds": 3, "sentinels": {"window_seconds": 3}})
     assert str(file) in caught.value.message
     assert "did you mean 'sentinels.max_restarts'" in caught.value.message
 

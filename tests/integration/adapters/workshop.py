@@ -1,0 +1,45 @@
+"""Tools for the integration tests: quick, slow, deaf, deadly."""
+
+import os
+import signal
+import time
+
+from citadel.adapter import Adapter, check_cancelled, tool
+
+
+class Workshop(Adapter):
+    """What workers of these tests host."""
+
+    @tool
+    def add(self, a: int, b: int) -> int:
+        """Adds."""
+        return a + b
+
+    @tool
+    def echo(self, text: str) -> str:
+        """Gives back what it gets."""
+        return text
+
+    @tool
+    def inflate(self, size: int) -> bytes:
+        """Returns that many bytes."""
+        return b"x" * size
+
+    @tool
+    def work(self, seconds: float) -> str:
+        """Works for a while, and stops when asked."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            check_cancelled()
+            time.sleep(0.005)
+        return "done"
+
+    @tool
+    def die(self) -> None:
+        """Takes its own process down."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @tool
+    def fail(self) -> None:
+        """Raises."""
+        raise RuntimeError("the tool's own fault")
