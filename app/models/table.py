@@ -31,6 +31,14 @@ BAR_ROLE = Qt.ItemDataRole.UserRole + 3
 LOG_SHOWN = 5_000
 """The newest rows of a log that a table shows; the store keeps more."""
 
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row on its way through Qt, which would make 64-bit numbers of a dict's and overflow."""
+
+    row: Row
+
+
 Index = QModelIndex | QPersistentModelIndex
 Text = Callable[[Row, int], str]
 
@@ -51,6 +59,12 @@ class ColumnSpec:
     """A share of 0–1 that is drawn as a bar behind the text."""
     moves: bool = False
     """Whether the text depends on the present time."""
+
+
+def held(index: Index) -> Row | None:
+    """The row behind an index of one of our tables, filtered or not."""
+    found = index.data(ROW_ROLE)
+    return found.row if isinstance(found, Held) else None
 
 
 def column(title: str, key: str, **options: Any) -> ColumnSpec:
@@ -107,7 +121,7 @@ def _own_role(spec: ColumnSpec, row: Row, role: int) -> Any:
     if role == SORT_ROLE:
         return spec.sort(row)
     if role == ROW_ROLE:
-        return row
+        return Held(row)
     if role == STATE_ROLE:
         return spec.state(row) if spec.state else None
     if role == BAR_ROLE:
@@ -238,8 +252,8 @@ class FilterModel(QSortFilterProxyModel):
     def filterAcceptsRow(self, source_row: int, source_parent: Index) -> bool:
         model = self.sourceModel()
         if self._accepted is not None:
-            row: Row = model.data(model.index(source_row, 0, source_parent), ROW_ROLE)
-            if not self._accepted(row):
+            row = held(model.index(source_row, 0, source_parent))
+            if row is None or not self._accepted(row):
                 return False
         if not self._words:
             return True

@@ -17,7 +17,7 @@ from app.views.verdicts import VerdictStream
 class DefenceView(QWidget):
     """What the guards do, at a glance and in detail."""
 
-    inspected = Signal(dict)
+    inspected = Signal(object)
 
     def __init__(self, store: FleetStore, theme: Theme, sink: CommandSink) -> None:
         super().__init__()

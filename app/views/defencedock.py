@@ -158,7 +158,7 @@ class DefenceDock(QWidget):
     """Settings, verdicts and a text to try, as tabs."""
 
     undo_asked = Signal()
-    chosen = Signal(dict)
+    chosen = Signal(object)
 
     def __init__(self, store: FleetStore, theme: Theme, sink: CommandSink) -> None:
         super().__init__()

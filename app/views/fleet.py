@@ -95,7 +95,7 @@ class _Panel(TablePanel):
 class FleetView(QWidget):
     """Everything that runs, and what can be done about it."""
 
-    inspected = Signal(str, dict)
+    inspected = Signal(str, object)
 
     def __init__(self, store: FleetStore, theme: Theme, sink: CommandSink) -> None:
         super().__init__()

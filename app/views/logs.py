@@ -19,7 +19,7 @@ from citadel.wire.messages import AuditReply
 class _LogDock(QWidget):
     """A table that follows a log."""
 
-    chosen = Signal(dict)
+    chosen = Signal(object)
 
     def __init__(self, title: str, model: LogModel, log: RowLog, theme: Theme, empty: str) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
-from app.models.table import ROW_ROLE, FilterModel, LogModel, TableModel
+from app.models.table import FilterModel, LogModel, TableModel, held
 from app.store import Row
 from app.theme import GRID_PX, Theme
 from app.views.cells import StateDelegate
@@ -62,12 +62,12 @@ class Table(QTableView):
         index = self.selectionModel().currentIndex()
         if not index.isValid() or not self.selectionModel().isRowSelected(index.row()):
             return None
-        found: Row | None = index.data(ROW_ROLE)
-        return found
+        return held(index)
 
     def row_at(self, row: int) -> Row:
         """A row by its place on screen."""
-        found: Row = self.filtered.index(row, 0).data(ROW_ROLE)
+        found = held(self.filtered.index(row, 0))
+        assert found is not None
         return found
 
     def select_row(self, row: int) -> None:
@@ -104,7 +104,7 @@ class TablePanel(QWidget):
     Without a heading the bar is left to the one who made the panel, to put in a dock's title bar.
     """
 
-    activated = Signal(dict)
+    activated = Signal(object)
     """A row was chosen, by click or key."""
 
     def __init__(

@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from app import figures
 from app.models.evidence import excerpt_pieces, reason_text
-from app.models.table import ROW_ROLE, ColumnSpec, FilterModel, Index, LogModel
+from app.models.table import ColumnSpec, FilterModel, Index, LogModel, held
 from app.store import FleetStore, Row
 from app.style import mono_font
 from app.theme import Theme, mix
@@ -86,7 +86,9 @@ class VerdictDelegate(QStyledItemDelegate):
     ) -> None:
         given: Any = option
         rect: QRect = given.rect
-        row: Row = index.data(ROW_ROLE)
+        row = held(index)
+        if row is None:
+            return
         theme = self.theme
         if given.state & QStyle.StateFlag.State_Selected:
             painter.fillRect(rect, QColor(theme.color("surface.selected")))
@@ -156,7 +158,7 @@ class VerdictDelegate(QStyledItemDelegate):
 class VerdictStream(QWidget):
     """The newest verdicts first."""
 
-    chosen = Signal(dict)
+    chosen = Signal(object)
 
     def __init__(self, store: FleetStore, theme: Theme) -> None:
         super().__init__()
@@ -221,6 +223,6 @@ class VerdictStream(QWidget):
         self._show_count()
 
     def _on_chosen(self) -> None:
-        row: Row | None = self.list.currentIndex().data(ROW_ROLE)
+        row = held(self.list.currentIndex())
         if row is not None:
             self.chosen.emit(row)

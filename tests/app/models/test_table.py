@@ -10,7 +10,7 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.models import fleet
-from app.models.table import ROW_ROLE, SORT_ROLE, FilterModel, LogModel, TableModel
+from app.models.table import SORT_ROLE, FilterModel, LogModel, TableModel, held
 from app.store import FleetStore, RowLog
 
 Tables = Callable[..., dict]
@@ -151,7 +151,11 @@ def test_every_column_of_every_table_reads_a_row_of_its_topic(qtbot: QtBot, tabl
         _read_all(model)
     for log, columns in ((store.events, fleet.EVENTS), (store.audit, fleet.AUDIT)):
         topic = "event" if columns is fleet.EVENTS else "audit"
-        store.apply(tables(topic, {"seq": 1, "before": '{"a": 1}', "after": '{"a": 2}'}))
+        store.apply(
+            tables(
+                topic, {"seq": 1, "trace_hi": 2**64 - 1, "before": '{"a": 1}', "after": '{"a": 2}'}
+            )
+        )
         follower = LogModel(columns)
         follower.follow(log)
         _read_all(follower)
@@ -179,5 +183,6 @@ def _read_all(model: TableModel | LogModel) -> None:
     for column in range(model.columnCount()):
         index = model.index(0, column)
         assert isinstance(index.data(), str)
-        for role in (Qt.ItemDataRole.ToolTipRole, SORT_ROLE, ROW_ROLE):
+        for role in (Qt.ItemDataRole.ToolTipRole, SORT_ROLE):
             index.data(role)
+        assert held(index) == model.row_at(0)
