@@ -97,7 +97,10 @@ def _foreign(code: grpc.StatusCode, text: str, address: str) -> CitadelError:
             return errors.TlsMismatch(
                 f"TLS with {address} failed: {said}", subject=address, details={"grpc": text}
             )
-        return errors.Unavailable(f"no engine answers at {address}: {text}", subject=address)
+        last = text.rsplit(": ", 1)[-1]
+        return errors.Unavailable(
+            f"no engine answers at {address}: {last}", subject=address, details={"grpc": text}
+        )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.WrongWireVersion(
             f"the engine at {address} does not know this call: {text}", subject=address

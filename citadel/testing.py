@@ -25,7 +25,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from citadel.client.client import Client, connect
 from citadel.client.local import LocalEngine
 from citadel.client.loop_thread import LoopThread
 from citadel.client.sync import SyncClient, connect_sync
+from citadel.errors import NotFound
 from citadel.telemetry import LocalSpan
 from citadel.trace import SpanContext
 from citadel.vocabulary import STATUS_ERROR
@@ -162,8 +163,7 @@ async def recorded(
 
     async def come() -> bool:
         nonlocal found
-        summaries = await client.traces.search(f"trace={trace_id}")
-        if len(summaries["name"]):
+        with suppress(NotFound):
             found = [_decoded(row) for row in rows(await client.traces.get(trace_id))]
         return bool(find_spans(found, **wanted)) if wanted else bool(found)
 
