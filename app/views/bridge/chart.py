@@ -1,0 +1,202 @@
+"""What all charts are: a title, a plot over the shared time axis, a crosshair, a ledger corner.
+
+A chart paints itself; it makes no item a point. Main thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from typing_extensions import override
+
+from app import figures
+from app.theme import GRID_PX, Theme
+from app.views.bridge.timeaxis import SECOND, TimeAxis
+
+TITLE_PX = 28
+AXIS_PX = 20
+LEFT_PX = 56
+RIGHT_PX = 12
+SMALL_PX = 11
+TITLE_FONT_PX = 12
+
+
+class Panel(QWidget):
+    """A titled surface with a note in its corner."""
+
+    def __init__(self, title: str, theme: Theme) -> None:
+        super().__init__()
+        self.title = title
+        self.theme = theme
+        self.corner = ""
+        self.empty = ""
+        self.setAccessibleName(title)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMouseTracking(True)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Takes other colours."""
+        self.theme = theme
+        self.update()
+
+    def body(self) -> QRectF:
+        """Where the content goes."""
+        return QRectF(self.rect()).adjusted(0, TITLE_PX, 0, -GRID_PX)
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(self.color("line.grid"), 1))
+        painter.setBrush(self.color("surface.panel"))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        top = QRectF(12, 0, self.width() - 24, TITLE_PX)
+        self.write(painter, top, self.title, "text.secondary", TITLE_FONT_PX, bold=True)
+        if self.corner:
+            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            self.write(painter, top, self.corner, "text.muted", SMALL_PX, align=right)
+        if self.empty:
+            center = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            self.write(
+                painter,
+                self.body().adjusted(24, 0, -24, 0),
+                self.empty,
+                "text.muted",
+                13,
+                align=center,
+            )
+        else:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            self.draw(painter)
+        painter.end()
+
+    def draw(self, painter: QPainter) -> None:
+        """Paints the content."""
+
+    def color(self, token: str, alpha: int = 255) -> QColor:
+        """A token's colour."""
+        made = QColor(self.theme.color(token))
+        made.setAlpha(alpha)
+        return made
+
+    def write(
+        self,
+        painter: QPainter,
+        box: QRectF,
+        text: str,
+        token: str,
+        size: int,
+        *,
+        bold: bool = False,
+        align: Qt.AlignmentFlag | Qt.TextFlag = (
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        ),
+    ) -> None:
+        """Writes a text into a box."""
+        font = QFont(self.font())
+        font.setPixelSize(size)
+        font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+        painter.setFont(font)
+        painter.setPen(self.color(token))
+        painter.drawText(box, int(align.value), text)
+
+
+class Chart(Panel):
+    """A panel whose content is a plot over time."""
+
+    def __init__(self, title: str, theme: Theme, axis: TimeAxis) -> None:
+        super().__init__(title, theme)
+        self.axis = axis
+        axis.moved.connect(self.update)
+
+    def plot(self) -> QRectF:
+        """Where values are drawn."""
+        box = QRectF(self.rect())
+        return box.adjusted(LEFT_PX, TITLE_PX + 4, -RIGHT_PX, -AXIS_PX - 4)
+
+    def x_of(self, time_ns: int) -> float:
+        """Where a time is."""
+        plot = self.plot()
+        share = (time_ns - self.axis.start_ns) / (self.axis.seconds * SECOND)
+        return plot.left() + share * plot.width()
+
+    def time_at(self, x: float) -> int:
+        """The time of a position."""
+        plot = self.plot()
+        share = (x - plot.left()) / max(plot.width(), 1.0)
+        return self.axis.start_ns + round(share * self.axis.seconds * SECOND)
+
+    @override
+    def draw(self, painter: QPainter) -> None:
+        plot = self.plot()
+        self.draw_plot(painter, plot)
+        self._draw_times(painter, plot)
+        if self.axis.crosshair_ns:
+            x = self.x_of(self.axis.crosshair_ns)
+            if plot.left() <= x <= plot.right():
+                painter.setPen(QPen(self.color("text.muted"), 1, Qt.PenStyle.DashLine))
+                painter.drawLine(QPointF(x, plot.top()), QPointF(x, plot.bottom()))
+                self.draw_reading(painter, plot, self.axis.crosshair_ns)
+
+    def draw_plot(self, painter: QPainter, plot: QRectF) -> None:
+        """Paints the values."""
+
+    def draw_reading(self, painter: QPainter, plot: QRectF, time_ns: int) -> None:
+        """Writes the values at the crosshair."""
+
+    def reading(self, painter: QPainter, plot: QRectF, parts: Sequence[tuple[str, str]]) -> None:
+        """Writes (text, token) pairs on a plate in the upper right of the plot."""
+        font = QFont(self.font())
+        font.setPixelSize(SMALL_PX)
+        painter.setFont(font)
+        metrics = painter.fontMetrics()
+        gap = 12
+        width = sum(metrics.horizontalAdvance(text) for text, _ in parts) + gap * (len(parts) + 1)
+        plate = QRectF(plot.right() - width, plot.top(), width, 18)
+        painter.fillRect(plate, self.color("surface.raised", 235))
+        x = plate.left() + gap
+        for text, token in parts:
+            painter.setPen(self.color(token))
+            advance = metrics.horizontalAdvance(text)
+            box = QRectF(x, plate.top(), advance + 2, plate.height())
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter.value), text)
+            x += advance + gap
+
+    def scale_line(self, painter: QPainter, plot: QRectF, y: float, text: str) -> None:
+        """A quiet gridline with its value at the left."""
+        painter.setPen(QPen(self.color("line.grid"), 1))
+        painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
+        box = QRectF(4, y - 8, LEFT_PX - 12, 16)
+        align = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        self.write(painter, box, text, "text.muted", SMALL_PX, align=align)
+
+    def _draw_times(self, painter: QPainter, plot: QRectF) -> None:
+        steps = 6
+        align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
+        for step in range(steps + 1):
+            back = self.axis.seconds * (steps - step) // steps
+            x = plot.left() + plot.width() * step / steps
+            text = "now" if not back else f"–{figures.seconds(back).replace('.0 s', ' s')}"
+            # The outer labels stay inside of the panel.
+            left = min(max(x - 40, 4.0), self.width() - 80.0)
+            box = QRectF(left, plot.bottom() + 4, 80, AXIS_PX)
+            edge = Qt.AlignmentFlag.AlignRight if step == steps else Qt.AlignmentFlag.AlignHCenter
+            flags = edge | Qt.AlignmentFlag.AlignTop if step == steps else align
+            if step == steps:
+                box.moveRight(plot.right() + 4)
+            self.write(painter, box, text, "text.muted", SMALL_PX, align=flags)
+
+    @override
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        plot = self.plot()
+        x = event.position().x()
+        inside = plot.left() <= x <= plot.right()
+        self.axis.point_at(self.time_at(x) if inside else 0)
+
+    @override
+    def leaveEvent(self, event: QEvent) -> None:
+        self.axis.point_at(0)
+        QToolTip.hideText()

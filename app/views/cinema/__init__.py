@@ -1,0 +1,5 @@
+"""Cinema: traces, span by span."""
+
+from app.views.cinema.view import CinemaView
+
+__all__ = ["CinemaView"]
