@@ -1,0 +1,372 @@
+"""The real window on a real engine: what an operator does, and what the window says of it.
+
+One Qt loop serves the whole file, because grpc.aio belongs to one asyncio loop a process.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import qasync
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
+
+from app.options import Options
+from app.room import ControlRoom
+from app.targets import Target
+from citadel.client.client import connect
+from citadel.client.local import LocalEngine
+from citadel.wire.messages import SamplingRule
+
+PATIENCE = 40.0
+LEFT = Qt.MouseButton.LeftButton
+
+# What Qt's offscreen platform says of every dialog.
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(scope="module")
+def run(qapp: QApplication) -> Iterator[Run]:
+    qapp.setQuitOnLastWindowClosed(False)
+    loop = qasync.QEventLoop(qapp, already_running=False)
+    asyncio.set_event_loop(loop)
+    with loop:
+        yield loop.run_until_complete
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+
+
+async def until(what: str, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Lets Qt and the engine work until something is so; fails with what was waited for."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - what is waited for is on screen
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"waited {seconds:.0f} s in vain: {what}")
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    qapp: QApplication, folder: Path, target: Target | None = None, **options: Any
+) -> AsyncIterator[ControlRoom]:
+    settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
+    chosen = Options(target=target or Target(), data_dir=folder / "data", theme="dark", **options)
+    room = ControlRoom(qapp, chosen, settings)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(room.run(), name="control room")
+        try:
+            await room.furnished.wait()
+            yield room
+        finally:
+            room.close()
+
+
+async def live(room: ControlRoom) -> None:
+    await until("the window is live", lambda: room.store.connection.live)
+
+
+def click(button: QPushButton) -> None:
+    assert button.isEnabled(), button.accessibleName()
+    QTest.mouseClick(button, LEFT)
+
+
+def test_an_operator_works_on_the_embedded_engine(
+    qapp: QApplication, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with opened(qapp, tmp_path) as room:
+            await live(room)
+            await first_run_is_audited(room)
+            await a_killed_worker_is_replaced(room)
+            await a_rate_is_applied_echoed_audited_and_undone(room)
+            await strict_mode_asks_first(room)
+            await frozen_views_stand_still(room)
+            await a_pool_is_resized_in_place(room)
+
+    run(scenario())
+
+
+async def first_run_is_audited(room: ControlRoom) -> None:
+    store = room.store
+    await until("the survey runs", lambda: any(m["done"] > 3 for m in store.missions.values()))
+    await until(
+        "the first run is in the audit trail",
+        lambda: any(
+            row["actor"] == "control room" and row["reason"] == "first run" for row in store.audit
+        ),
+    )
+    mission = next(iter(store.missions.values()))
+    assert (mission["kind"], mission["rate"], mission["state"]) == ("survey", 20, "running")
+
+
+async def a_killed_worker_is_replaced(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    room.window.go("fleet")
+    panel = room.furniture.fleet.workers
+    await until(
+        "workers are ready",
+        lambda: sum(row["state"] in {"ready", "busy"} for row in room.store.workers.values()) == 2,
+    )
+    await until("the table shows them", lambda: panel.table.filtered.rowCount() == 2)
+    panel.table.select_row(0)
+    victim = panel.table.selected()
+    assert victim is not None
+    click(panel.buttons["Kill the worker"])
+    await until(
+        "another process serves",
+        lambda: (
+            victim["pid"] not in {row["pid"] for row in room.store.workers.values()}
+            and sum(r["state"] in {"ready", "busy"} for r in room.store.workers.values()) == 2
+        ),
+    )
+    await until(
+        "the loss is told", lambda: any(row["name"] == "worker.lost" for row in room.store.events)
+    )
+    assert any(marker.kind == "crash" for marker in room.clock.markers)
+
+
+async def a_rate_is_applied_echoed_audited_and_undone(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    room.window.go("bridge")
+    dock, store = room.furniture.sampling, room.store
+    await until("rules are shown", lambda: dock.cards and dock.draft.state == "clean")
+    before, revision, audited = store.rules(), dock.draft.revision, store.audit.total
+    changed = 0.25
+    dock.cards[-1].slider.setValue(round(changed * 100))
+    assert dock.draft.state == "dirty"
+    await until("a preview is shown", lambda: "would have kept" in dock.preview.text())
+    click(dock.bar.apply)
+    assert dock.draft.state == "pending"
+    await until("the stream echoes it", lambda: dock.draft.state == "clean")
+    assert store.rules()[-1]["rate"] == changed
+    assert dock.draft.revision > revision
+    await until("it is audited", lambda: store.audit.total > audited)
+    assert "sampling" in store.audit[-1]["action"]
+    assert store.audit[-1]["actor"] == "control room"
+    assert any(marker.kind == "policy" for marker in room.clock.markers)
+    room.window.actions_by_name["edit.undo"].trigger()
+    await until("it is undone", lambda: store.rules() == before)
+
+
+async def strict_mode_asks_first(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    settings = room.furniture.defence_dock.settings
+    room.window.show_dock("defence", True)
+    await until("the configuration is shown", settings.strict.isEnabled)
+    assert not room.store.strict
+    settings.strict.click()
+    assert not settings.strict.isChecked()
+    box = settings.findChild(QMessageBox)
+    assert isinstance(box, QMessageBox)
+    await until(
+        "it says what it would block",
+        lambda: "minutes" in box.informativeText() and "Looking" not in box.informativeText(),
+    )
+    click(next(b for b in box.findChildren(QPushButton) if b.text() == "Turn on"))
+    await until("strict mode is on", lambda: room.store.strict)
+    await until("the badge says so", room.window.top.strict.isVisible)
+    await until("the switch shows it", settings.strict.isChecked)
+    settings.strict.click()
+    await until("strict mode is off", lambda: not room.store.strict)
+
+
+async def frozen_views_stand_still(room: ControlRoom) -> None:
+    room.window.activateWindow()
+    await until("the window has the focus", room.window.isActiveWindow)
+    QTest.keyClick(room.window, Qt.Key.Key_Space)
+    assert room.clock.frozen
+    generation, now = dict(room.store.generation), room.now_ns()
+    await until("rows pile up", lambda: room.clock.behind > 50)
+    moved = {t for t, g in room.store.generation.items() if g != generation[t]}
+    assert moved <= {"sampling", "defense", "audit", "connection"}
+    assert room.now_ns() == now
+    await until("the bar says so", lambda: "behind" in room.window.clock.behind.text())
+    QTest.keyClick(room.window, Qt.Key.Key_End)
+    assert not room.clock.frozen
+    assert room.clock.behind == 0
+    assert room.store.generation["span"] > generation["span"]
+
+
+async def a_pool_is_resized_in_place(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    room.window.go("fleet")
+    panel = room.furniture.fleet.pools
+    await until("the pool is shown", lambda: panel.table.filtered.rowCount() == 1)
+    panel.table.select_row(0)
+    click(panel.buttons["One worker more"])
+    await until("three workers", lambda: len(room.store.workers) == 3)
+    await until("the table has them", lambda: room.furniture.fleet.workers.model.rowCount() == 3)  # type: ignore[union-attr]
+    room.undo_last()
+    await until("two workers", lambda: next(iter(room.store.pools.values()))["size"] == 2)
+
+
+def test_a_killed_engine_is_told_and_another_takes_its_place(
+    qapp: QApplication, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with opened(qapp, tmp_path) as room:
+            await live(room)
+            info = room.store.connection.info
+            assert info is not None
+            os.kill(info.pid, signal.SIGKILL)
+            await until("the window says so", lambda: room.store.connection.state == "reconnecting")
+            assert room.window.curtain.isVisible()
+            assert room.store.connection.last_message_ns
+            assert not room.window.actions_by_name["mission.start"].isEnabled()
+            assert any("went away" in notice.text for notice in room.notices.log)
+            await until("another engine serves", lambda: room.store.connection.live)
+            assert room.store.connection.instance_id != info.instance_id
+            assert not room.window.curtain.isVisible()
+            assert any("Reconnected" in notice.text for notice in room.notices.log)
+
+    run(scenario())
+
+
+class Wire:
+    """A cable between window and engine that can be cut and mended."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._to = (host, int(port))
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        self.address = ""
+
+    async def mend(self) -> None:
+        port = int(self.address.rpartition(":")[2]) if self.address else 0
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(*self._to)
+        self._writers |= {writer, far_writer}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._copy(reader, far_writer), name="to the engine")
+            group.create_task(self._copy(far_reader, writer), name="to the window")
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        self._writers.discard(writer)
+
+
+def test_a_cut_wire_is_told_and_the_stream_resumes_where_it_broke(
+    qapp: QApplication, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with (
+            LocalEngine(data_dir=tmp_path / "remote") as engine,
+            contextlib.AsyncExitStack() as stack,
+        ):
+            wire = Wire(engine.address)
+            await wire.mend()
+            stack.push_async_callback(wire.cut)
+            target = Target(mode="remote", address=wire.address, token=engine.token)
+            async with opened(qapp, tmp_path, target) as room:
+                await live(room)
+                async with connect(engine.address, token=engine.token) as client:
+                    await client.missions.start("survey", loop=True, rate=20)
+                    await until("events come", lambda: room.store.missions)
+                    oldest = room.store.events[0]
+                    await wire.cut()
+                    await until(
+                        "the window says so", lambda: room.store.connection.state == "reconnecting"
+                    )
+                    assert room.window.curtain.isVisible()
+                    await client.pools.resize("python", 3)
+                    spans = room.store.generation["span"]
+                    await wire.mend()
+                    room.handlers.reconnect()
+                    await live(room)
+                await until("what was missed arrives", lambda: len(room.store.workers) == 3)
+                await until("spans flow", lambda: room.store.generation["span"] > spans)
+                assert room.store.connection.instance_id == engine.instance_id
+                assert room.store.events[0] is oldest, "a new snapshot is no resumption"
+
+    run(scenario())
+
+
+def test_someone_elses_change_is_a_conflict_and_not_overwritten_unseen(
+    qapp: QApplication, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with LocalEngine(data_dir=tmp_path / "remote") as engine:
+            target = Target(mode="remote", address=engine.address, token=engine.token)
+            async with opened(qapp, tmp_path, target) as room:
+                await live(room)
+                assert room.furniture is not None
+                dock = room.furniture.sampling
+                await until("rules are shown", lambda: dock.cards)
+                dock.cards[0].slider.setValue(50)
+                async with connect(engine.address, token=engine.token) as client:
+                    policy = await client.sampling.get()
+                    theirs = (*policy.rules, SamplingRule(id="theirs", name="x*", rate=0.0))
+                    await client.sampling.apply(theirs, revision=policy.revision)
+                await until("the conflict is shown", lambda: dock.draft.state == "conflict")
+                assert "theirs" in dock.bar.status.text()
+                assert not dock.bar.apply.isVisible()
+                click(dock.bar.mine)
+                click(dock.bar.apply)
+                await until("mine is in force", lambda: dock.draft.state == "clean")
+                assert [rule["id"] for rule in room.store.rules()][-1] != "theirs"
+                assert room.store.rules()[0]["rate"] == 0.5
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"token": "wrong"}, "token"), ({"tls": True}, "TLS"), ({"address": "127.0.0.1:1"}, "")],
+    ids=["wrong token", "TLS against plain text", "nobody there"],
+)
+def test_a_connection_that_fails_says_why_and_what_to_do(
+    qapp: QApplication, run: Run, tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    async def scenario() -> None:
+        async with LocalEngine(data_dir=tmp_path / "remote") as engine:
+            right = Target(mode="remote", address=engine.address, token=engine.token)
+            async with opened(qapp, tmp_path, replace(right, **change)) as room:
+                connection, curtain = room.store.connection, room.window.curtain
+                await until("the error is shown", lambda: connection.error and curtain.isVisible())
+                assert told.lower() in (connection.error + connection.remedy).lower()
+                assert connection.remedy
+                await until("with its remedy", lambda: curtain.remedy.text() == connection.remedy)
+                assert room.link is not None
+                room.link.connect(right)
+                await live(room)
+                assert not connection.error
+
+    run(scenario())
+
+
+def test_connecting_can_be_cancelled(qapp: QApplication, run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        target = Target(mode="remote", address="127.0.0.1:1")
+        async with opened(qapp, tmp_path, target) as room:
+            await until("it tries", room.window.curtain.cancel.isVisible)
+            click(room.window.curtain.cancel)
+            assert room.store.connection.state == "idle"
+            assert not room.window.curtain.cancel.isVisible()
+            assert room.window.curtain.retry.isVisible()
+
+    run(scenario())
