@@ -1,9 +1,12 @@
-"""The rules of resources/guards/rules.toml, compiled with RE2: linear time on any text."""
+"""The rules of resources/guards/rules.toml, compiled with RE2: linear time on any text.
+
+A rule scores the normalised text; a redaction replaces what it matches. Any thread.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,10 +16,12 @@ import re2
 
 from citadel.errors import BadConfig
 from citadel.resources import resource
+from citadel.vocabulary import CHANNELS
+from engine.guards.identifiers import CHECKS, Ranges
 
 RULES = "guards/rules.toml"
-MAX_MATCHES = 50
-"""Matches of one rule that are reported."""
+SCAN_MEMORY = 64 << 20
+"""Bytes that the scan of all rules may use for its automaton."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +37,27 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """A pattern on the original text, whose matches are replaced."""
+    """A pattern whose matches, or the parts of them that pass its check, are replaced."""
 
     id: str
     text: str
     pattern: Any
-    check: Callable[[str], bool] | None
+    check: Callable[[str], Ranges] | None
 
     @property
     def replacement(self) -> str:
         """What stands for it."""
         return f"[REDACTED:{self.id}]"
+
+    def find(self, text: str) -> Iterator[tuple[int, int]]:
+        """The ranges to replace."""
+        for match in self.pattern.finditer(text):
+            at = match.start()
+            if self.check is None:
+                yield at, match.end()
+            else:
+                for start, end in self.check(match.group()):
+                    yield at + start, at + end
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +73,6 @@ class RuleSet:
         return [self.rules[index] for index in sorted(self.scan.Match(text) or ())]
 
 
-def luhn(text: str) -> bool:
-    """Whether digits carry a right check digit (ISO/IEC 7812-1)."""
-    digits = [int(letter) for letter in text if letter.isdigit()]
-    if not 13 <= len(digits) <= 19:
-        return False
-    doubled = (d if i % 2 == 0 else d * 2 - 9 * (d > 4) for i, d in enumerate(reversed(digits)))
-    return sum(doubled) % 10 == 0
-
-
-def iban(text: str) -> bool:
-    """Whether an account number has right check digits (ISO 13616)."""
-    plain = text.replace(" ", "")
-    if not 15 <= len(plain) <= 34:
-        return False
-    return int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
-
-
-_CHECKS: dict[str, Callable[[str], bool]] = {"luhn": luhn, "iban": iban}
-
-
 @cache
 def shipped_rules() -> RuleSet:
     """The rules that ship with Citadel."""
@@ -88,34 +83,59 @@ def load_rules(path: Path) -> RuleSet:
     """Compiles a rule file.
 
     Raises:
-        BadConfig: names the rule that cannot be read.
+        BadConfig: names the file, or the rule in it, that makes no sense.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfig(f"{path} cannot be read: {error}", subject=str(path)) from error
-    scan = re2.Set.SearchSet()
-    rules: list[Rule] = []
-    for entry in data["rules"]:
-        pattern = _compiled(entry, path)
-        scan.Add(entry["pattern"])
-        channels = frozenset(cast("list[str]", entry.get("channels", ())))
-        rules.append(Rule(entry["id"], entry["text"], pattern, float(entry["score"]), channels))
+    rules = tuple(_rule(entry) for entry in data.get("rules", ()))
+    redactions = tuple(_redaction(entry) for entry in data.get("redactions", ()))
+    names = [each.id for each in (*rules, *redactions)]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        name = min(repeated)
+        raise BadConfig(f"two guard rules are named {name}", subject=name)
+    scan = re2.Set.SearchSet(_options(SCAN_MEMORY))
+    for rule in rules:
+        scan.Add(rule.pattern.pattern)
     scan.Compile()
-    redactions = tuple(
-        Redaction(
-            entry["id"], entry["text"], _compiled(entry, path), _CHECKS.get(entry.get("check", ""))
-        )
-        for entry in data["redactions"]
-    )
-    return RuleSet(tuple(rules), redactions, scan)
+    return RuleSet(rules, redactions, scan)
 
 
-def _compiled(entry: dict[str, Any], path: Path) -> Any:
-    try:
-        return re2.compile(entry["pattern"])
-    except (re2.error, KeyError) as error:
+def _options(memory: int = 0) -> Any:
+    """RE2's options: it says what is wrong by raising, not on stderr."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = memory or options.max_mem
+    return options
+
+
+def _rule(entry: dict[str, Any]) -> Rule:
+    name, text, pattern = _named(entry)
+    score = entry.get("score")
+    if not isinstance(score, int | float) or not 0 < score <= 1:
+        raise BadConfig(f"the score of guard rule {name} is {score!r}", subject=name, remedy="0…1")
+    channels = frozenset(cast("list[str]", entry.get("channels", CHANNELS)))
+    if unknown := channels.difference(CHANNELS):
+        raise BadConfig(f"guard rule {name} is for {min(unknown)!r}, no channel", subject=name)
+    return Rule(name, text, pattern, float(score), channels)
+
+
+def _redaction(entry: dict[str, Any]) -> Redaction:
+    name, text, pattern = _named(entry)
+    check = entry.get("check", "")
+    if check and check not in CHECKS:
         raise BadConfig(
-            f"rule {entry.get('id')} of {path.name} cannot be compiled: {error}",
-            subject=str(entry.get("id")),
-        ) from error
+            f"guard rule {name} asks for the check {check!r}",
+            subject=name,
+            remedy=f"Checks are {', '.join(CHECKS)}",
+        )
+    return Redaction(name, text, pattern, CHECKS.get(check))
+
+
+def _named(entry: dict[str, Any]) -> tuple[str, str, Any]:
+    name = str(entry.get("id", "without an id"))
+    try:
+        return entry["id"], entry["text"], re2.compile(entry["pattern"], _options())
+    except (re2.error, KeyError, TypeError) as error:
+        raise BadConfig(f"guard rule {name} cannot be compiled: {error}", subject=name) from error
