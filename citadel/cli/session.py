@@ -7,6 +7,7 @@ import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -64,7 +65,10 @@ class Session:
         from citadel.client.local import LocalEngine  # noqa: PLC0415 - gRPC is slow to import
 
         arguments = ["--config", config] if config else []
-        async with LocalEngine(arguments) as engine:
+        # gRPC is imported while the engine starts.
+        loading = asyncio.to_thread(import_module, "citadel.client.client")
+        engine, _ = await asyncio.gather(LocalEngine(arguments).start(), loading)
+        async with engine:
             local = replace(self, connect=engine.address, token=engine.token)
             async with replace(local, tls=False, ca="", cert="", key="").client() as client:
                 yield client

@@ -81,7 +81,7 @@ def table(headers: Sequence[str], lines: Iterable[Sequence[object]], *, empty: s
     for line in lines:
         made.add_row(*(_cell(value) for value in line))
     if made.row_count:
-        console().print(made)
+        _print(made)
     elif empty:
         console(stderr=True).print(empty)
 
@@ -94,7 +94,7 @@ def record(pairs: Mapping[str, object]) -> None:
     for name, value in pairs.items():
         if value not in ("", None):
             made.add_row(name, _cell(value))
-    console().print(made)
+    _print(made)
 
 
 def note(text: str) -> None:
@@ -130,6 +130,18 @@ def row_plain(row: Mapping[str, Any]) -> dict[str, Any]:
         elif name != "trace_lo":
             made[name] = value
     return made
+
+
+def _print(made: Table) -> None:
+    """Without the blanks that fill a table's lines, where no terminal needs them."""
+    out = console()
+    if out.is_terminal:
+        out.print(made)
+        return
+    with out.capture() as captured:
+        out.print(made)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    sys.stdout.write("\n".join(line for line in lines if line) + "\n")
 
 
 def _field(name: str, value: Any) -> tuple[str, Any]:

@@ -157,8 +157,8 @@ class LocalEngine:
         return await self._process.wait()
 
     async def __aenter__(self) -> Self:
-        """Starts it."""
-        return await self.start()
+        """Starts it, unless it was started."""
+        return self if self.running else await self.start()
 
     async def __aexit__(self, *_: object) -> None:
         """Ends it."""
