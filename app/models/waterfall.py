@@ -65,8 +65,9 @@ class Waterfall:
         open_ = end == 0
         latest = int(max(end.max(initial=0), start.max(initial=0), now_ns if open_.any() else 0))
         end = np.maximum(np.where(open_, latest, end), start)
-        self.begin_ns = int(start.min(initial=0)) if len(start) else 0
+        self.begin_ns = int(start.min()) if len(start) else 0
         self.end_ns = max(latest, self.begin_ns + 1)
+        self.unfinished = bool(open_.any())
         codes = _codes(table, rows, open_)
         order, lanes = _lanes(table, rows, start, end)
         self.lanes = lanes

@@ -40,7 +40,8 @@ class StateDelegate(QStyledItemDelegate):
             shifted = cast("Any", QStyleOptionViewItem(option))
             shifted.rect = rect.adjusted(MARK_PX + PADDING_PX, 0, 0, 0)
             super().paint(painter, shifted, index)
-            self._draw_state(painter, rect, str(state))
+            if state:
+                self._draw_state(painter, rect, str(state))
         if bar is not None:
             self._draw_bar(painter, rect, float(bar))
 

@@ -63,15 +63,6 @@ class Work:
     turn: Unit
     unit: Unit | None
 
-    def hold(self) -> Work:
-        """One more holder."""
-        self.turn.hold()
-        return self
-
-    def release(self) -> None:
-        """One holder less."""
-        self.turn.release()
-
 
 class Performer:
     """Knows the pools, the guards and the providers."""
@@ -138,7 +129,7 @@ class Performer:
         *,
         outlives: bool = False,
     ) -> None:
-        """Waits for an answer beside the turn; a timer is no part of the work that set it."""
+        """Waits for an answer beside the turn; a timer holds the unit, but not the turn."""
         if sentinel.waiting_for >= MAX_OUTSTANDING:
             answer.close()
             raise InvalidRequest(
@@ -146,12 +137,19 @@ class Performer:
                 subject=sentinel.id,
             )
         sentinel.waiting_for += 1
-        held = None if outlives else work.hold()
-        delivery = self._deliver(runtime, sentinel, answer, held)
+        holder = work.unit if outlives else work.turn
+        if holder:
+            holder.hold()
+        delivery = self._deliver(runtime, sentinel, answer, work.unit, holder)
         runtime.spawn_task(delivery, f"{sentinel.id} waits")
 
     async def _deliver(
-        self, runtime: SentinelRuntime, sentinel: Sentinel, answer: Any, work: Work | None
+        self,
+        runtime: SentinelRuntime,
+        sentinel: Sentinel,
+        answer: Any,
+        unit: Unit | None,
+        holder: Unit | None,
     ) -> None:
         signal: Signal | None = None
         try:
@@ -166,12 +164,10 @@ class Performer:
             )
         finally:
             sentinel.waiting_for -= 1
-            if work:
-                if signal and not sentinel.ended:
-                    self._return(runtime, sentinel, signal, work.unit)
-                work.release()
-            elif signal and not sentinel.ended:
-                self._return(runtime, sentinel, signal, None)
+            if signal and not sentinel.ended:
+                self._return(runtime, sentinel, signal, unit)
+            if holder:
+                holder.release()
             runtime.settle(sentinel)
 
     def _return(

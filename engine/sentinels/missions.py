@@ -120,9 +120,22 @@ class MissionRun:
         )
         return status.id
 
-    def send(self, name: str, signal: Signal) -> None:
-        """Sends a signal to one of its Sentinels, as part of the mission's own trace."""
-        self.runtime.send(f"{self.id}/{name}", signal, self.unit)
+    def send(self, name: str, signal: Signal, unit: Unit | None = None) -> None:
+        """Sends a signal to one of its Sentinels, as part of a unit, or the mission's own trace."""
+        self.runtime.send(f"{self.id}/{name}", signal, unit or self.unit)
+
+    def new_unit(self, name: str) -> Unit:
+        """A part of the mission with a trace of its own; the caller holds it."""
+        span = self.recorder.span(
+            name,
+            root=True,
+            source="engine",
+            service=self.id,
+            mission=self.status.name,
+            mission_class=self.status.mission_class,
+            links=(self.unit.span.context,),
+        )
+        return Unit(span, self.id).hold()
 
     def end(self, state: MissionState, error: str = "") -> None:
         """Ends it, once."""

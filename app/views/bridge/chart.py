@@ -12,7 +12,6 @@ from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPe
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
-from app import figures
 from app.theme import GRID_PX, Theme
 from app.views.bridge.timeaxis import SECOND, TimeAxis
 
@@ -21,6 +20,8 @@ AXIS_PX = 20
 LEFT_PX = 56
 RIGHT_PX = 12
 SMALL_PX = 11
+WIDE_PX = 420
+"""From here on a time axis has room for seven labels."""
 TITLE_FONT_PX = 12
 
 
@@ -174,20 +175,34 @@ class Chart(Panel):
         self.write(painter, box, text, "text.muted", SMALL_PX, align=align)
 
     def _draw_times(self, painter: QPainter, plot: QRectF) -> None:
-        steps = 6
-        align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
+        steps = 6 if plot.width() > WIDE_PX else 3
         for step in range(steps + 1):
             back = self.axis.seconds * (steps - step) // steps
             x = plot.left() + plot.width() * step / steps
-            text = "now" if not back else f"–{figures.seconds(back).replace('.0 s', ' s')}"
-            # The outer labels stay inside of the panel.
-            left = min(max(x - 40, 4.0), self.width() - 80.0)
-            box = QRectF(left, plot.bottom() + 4, 80, AXIS_PX)
-            edge = Qt.AlignmentFlag.AlignRight if step == steps else Qt.AlignmentFlag.AlignHCenter
-            flags = edge | Qt.AlignmentFlag.AlignTop if step == steps else align
+            box = QRectF(x - 40, plot.bottom() + 4, 80, AXIS_PX)
+            edge = Qt.AlignmentFlag.AlignHCenter
             if step == steps:
-                box.moveRight(plot.right() + 4)
-            self.write(painter, box, text, "text.muted", SMALL_PX, align=flags)
+                box.moveRight(plot.right() + 2)
+                edge = Qt.AlignmentFlag.AlignRight
+            elif not step:
+                box.moveLeft(plot.left())
+                edge = Qt.AlignmentFlag.AlignLeft
+            flags = edge | Qt.AlignmentFlag.AlignTop
+            self.write(painter, box, _back(back), "text.muted", SMALL_PX, align=flags)
+
+    def legend(self, painter: QPainter, parts: Sequence[tuple[str, str]]) -> None:
+        """Direct labels in the title's line: (text, token) pairs."""
+        x = 12.0 + self._title_width(painter) + 24
+        for text, token in parts:
+            self.write(painter, QRectF(x, 0, 240, TITLE_PX), text, token, SMALL_PX)
+            x += painter.fontMetrics().horizontalAdvance(text) + 16
+
+    def _title_width(self, painter: QPainter) -> int:
+        font = QFont(self.font())
+        font.setPixelSize(TITLE_FONT_PX)
+        font.setWeight(QFont.Weight.DemiBold)
+        painter.setFont(font)
+        return painter.fontMetrics().horizontalAdvance(self.title)
 
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -200,3 +215,11 @@ class Chart(Panel):
     def leaveEvent(self, event: QEvent) -> None:
         self.axis.point_at(0)
         QToolTip.hideText()
+
+
+def _back(seconds: int) -> str:
+    """How long before now: "now", "–40 s", "–5 min"."""
+    if not seconds:
+        return "now"
+    minutes, rest = divmod(seconds, 60)
+    return f"–{minutes} min" if not rest else f"–{minutes}:{rest:02d}" if minutes else f"–{rest} s"

@@ -53,13 +53,16 @@ class LatencyChart(Chart):
 
     def as_text(self) -> str:
         """The newest percentiles, in words."""
+        return f"{self._total} commands; newest {', '.join(text for text, _ in self._newest())}"
+
+    def _newest(self) -> list[tuple[str, str]]:
+        """The last known percentiles, with their tokens."""
         known = ~np.isnan(self._lines)
-        parts = [
-            f"p{share * 100:g} {figures.seconds(float(line[mask][-1]))}"
-            for share, line, mask in zip(SHARES, self._lines, known, strict=True)
+        return [
+            (f"p{share * 100:g} {figures.seconds(float(line[mask][-1]))}", token)
+            for share, token, line, mask in zip(SHARES, _TOKENS, self._lines, known, strict=True)
             if mask.any()
         ]
-        return f"{self._total} commands; newest {', '.join(parts)}"
 
     def _crop(self, counts: NDArray[np.uint32]) -> None:
         """Shows the octaves that have something, and a little around them."""
@@ -104,9 +107,10 @@ class LatencyChart(Chart):
             seconds = 2.0 ** ((bucket + LOWEST) / PER_OCTAVE)
             y = self._y(bucket, plot)
             self.scale_line(painter, plot, y, figures.seconds(seconds))
+        self.legend(painter, self._newest())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         width = plot.width() / max(self._lines.shape[1], 1)
-        for share, token, line in zip(SHARES, _TOKENS, self._lines, strict=True):
+        for token, line in zip(_TOKENS, self._lines, strict=True):
             known = np.flatnonzero(~np.isnan(line))
             if not len(known):
                 continue
@@ -115,19 +119,14 @@ class LatencyChart(Chart):
                 QPointF(plot.left() + (column + 0.5) * width, self._y(float(bucket), plot))
                 for column, bucket in zip(known.tolist(), buckets.tolist(), strict=True)
             ]
-            self._draw_line(painter, points, token, f"p{share * 100:g}")
+            self._draw_line(painter, points, token)
 
-    def _draw_line(self, painter: QPainter, points: list[QPointF], token: str, text: str) -> None:
+    def _draw_line(self, painter: QPainter, points: list[QPointF], token: str) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(self.color("surface.panel", 200), 3.5))
         painter.drawPolyline(QPolygonF(points))
         painter.setPen(QPen(self.color(token), 1.5))
         painter.drawPolyline(QPolygonF(points))
-        end = points[-1]
-        box = QRectF(min(end.x() + 4, self.width() - 30.0), end.y() - 14, 30, 14)
-        if end.x() > self.width() - 60:
-            box.moveRight(end.x() - 2)
-        self.write(painter, box, text, token, 11, bold=True)
 
     def _y(self, bucket: float, plot: QRectF) -> float:
         return plot.bottom() - (bucket - self._low) / (self._high - self._low) * plot.height()

@@ -92,13 +92,11 @@ class LineChart(Chart):
         painter.drawPolyline(QPolygonF(points))
 
     def _draw_legend(self, painter: QPainter) -> None:
-        """Direct labels: each line's name in its colour, with its newest value."""
-        x = 16.0 + painter.fontMetrics().horizontalAdvance(self.title) + 56
+        parts: list[tuple[str, str]] = []
         for line, values in zip(self.lines, self._values, strict=False):
             newest = float(values[-1]) if len(values) else 0.0
-            text = f"{line.name} {figures.rate(newest, line.unit)}"
-            self.write(painter, QRectF(x, 0, 200, 28), text, line.token, 11)
-            x += painter.fontMetrics().horizontalAdvance(text) + 16
+            parts.append((f"{line.name} {figures.rate(newest, line.unit)}", line.token))
+        self.legend(painter, parts)
 
     @override
     def draw_reading(self, painter: QPainter, plot: QRectF, time_ns: int) -> None:

@@ -16,6 +16,7 @@ CELL_PX = 44
 SMALL_CELL_PX = 14
 GAP_PX = 4
 NAME_PX = 116
+LEAST_PX = 104
 MANY = 40
 """Workers of a pool from which on its cells are small."""
 
@@ -42,6 +43,7 @@ class PoolMatrix(Panel):
         top = self.body().top() + 4
         for name, workers in by_pool.items():
             top = self._lay_out(name, workers, top)
+        self.setMaximumHeight(max(int(top), LEAST_PX))
         self.corner = f"{len(store.workers)} workers"
         self.empty = "" if by_pool else "No pools yet. Name an adapter in the engine's settings."
         self.setAccessibleDescription(

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QToolButton,
@@ -69,25 +68,24 @@ class BridgeView(QWidget):
             part.set_theme(theme)
 
     def _build(self) -> None:
-        grid = QGridLayout()
-        grid.setSpacing(GRID_PX)
-        grid.addWidget(self.matrix, 0, 0)
-        grid.addWidget(self.latency, 0, 1)
-        grid.addWidget(self.strips, 1, 0)
-        charts = QVBoxLayout()
+        left = QVBoxLayout()
+        left.setSpacing(GRID_PX)
+        left.addWidget(self.matrix, 2)
+        left.addWidget(self.strips, 3)
+        right = QVBoxLayout()
+        right.setSpacing(GRID_PX)
+        right.addWidget(self.latency, 4)
+        right.addWidget(self.throughput, 3)
+        right.addWidget(self.queue, 3)
+        charts = QHBoxLayout()
         charts.setSpacing(GRID_PX)
-        charts.addWidget(self.throughput)
-        charts.addWidget(self.queue)
-        grid.addLayout(charts, 1, 1)
-        grid.setColumnStretch(0, 2)
-        grid.setColumnStretch(1, 3)
-        grid.setRowStretch(0, 1)
-        grid.setRowStretch(1, 1)
+        charts.addLayout(left, 2)
+        charts.addLayout(right, 3)
         column = QVBoxLayout(self)
         column.setContentsMargins(GRID_PX, GRID_PX, GRID_PX, GRID_PX)
         column.setSpacing(GRID_PX)
         column.addWidget(self.kpis)
-        column.addLayout(grid, 1)
+        column.addLayout(charts, 1)
         column.addLayout(self._footer())
 
     def _footer(self) -> QHBoxLayout:
@@ -99,6 +97,7 @@ class BridgeView(QWidget):
             button = QToolButton()
             button.setText(f"{seconds // 60} min")
             button.setCheckable(True)
+            button.setProperty("role", "segment")
             button.setChecked(seconds == self.axis.seconds)
             button.setToolTip(f"Show the last {seconds // 60} minutes")
             button.setAccessibleName(button.toolTip())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app import figures
@@ -23,7 +23,7 @@ _HINT = 'Filter traces: status=error and dur>5ms and name~"survey*"'
 
 
 def _state(row: Row) -> str:
-    return "error" if row["errors"] else "flag" if row["flags"] else "ready"
+    return "error" if row["errors"] else "flag" if row["flags"] else ""
 
 
 COLUMNS = (
@@ -71,6 +71,8 @@ class TraceList(QWidget):
         self.note.setProperty("role", "muted")
         self.model = TableModel(COLUMNS, self)
         self.table = Table("Traces", self.model, theme)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(len(COLUMNS) - 1, Qt.SortOrder.DescendingOrder)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING_MS)
@@ -104,12 +106,18 @@ class TraceList(QWidget):
             row = dict(zip(columns, values, strict=True))
             row["trace_id"] = f"{row['trace_hi']:016x}{row['trace_lo']:016x}"
             found[row["trace_id"]] = row
+        bar = self.table.verticalScrollBar()
+        at_top = bar.value() == bar.minimum()
         self.model.set_rows(found)
+        if at_top:
+            self.table.scrollToTop()
         self.say(note)
 
     def say(self, note: str, *, bad: bool = False) -> None:
         """What is shown, or what is wrong."""
         self.note.setProperty("role", "error" if bad else "muted")
+        if self.note.text() == note:
+            return
         self.note.setText(note)
         self.note.style().unpolish(self.note)
         self.note.style().polish(self.note)

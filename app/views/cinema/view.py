@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QToolButton, QVBoxLayout, QWidget
 
@@ -63,7 +65,9 @@ class CinemaView(QWidget):
             note = f"The newest {len(recent['name'])} traces, as they arrive"
             self.list.show_traces(recent, note if len(recent["name"]) else _EMPTY)
             if self._shown is None and not self._wanted and len(recent["name"]):
-                self.list.table.select_row(0)
+                self._open_first(recent)
+        if self._shown is not None and self._shown.layout.unfinished:
+            self._grow(self._shown)
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
@@ -72,9 +76,14 @@ class CinemaView(QWidget):
             part.set_theme(theme)
 
     def open_trace(self, trace_id: str) -> None:
-        """Asks the engine for a trace and shows it."""
+        """Shows a trace: what the stream brought of it, or else what the engine has stored."""
         self._wanted = trace_id
-        if self._shown is None or self._shown.trace_id != trace_id:
+        if self._shown is not None and self._shown.trace_id == trace_id:
+            return
+        streamed = self._streamed(trace_id)
+        if (streamed["parent_id"] == 0).any():
+            self.show_trace(trace_id, streamed)
+        else:
             self._sink.send(get_trace(trace_id), lambda outcome: self._on_trace(trace_id, outcome))
 
     def show_trace(self, trace_id: str, table: Table, *, truncated: bool = False) -> None:
@@ -155,12 +164,27 @@ class CinemaView(QWidget):
         if isinstance(reply, Trace) and reply.spans is not None:
             self.show_trace(trace_id, unpack(reply.spans), truncated=reply.truncated)
         elif outcome.error is not None:
-            high, low = int(trace_id[:16], 16), int(trace_id[16:], 16)
-            kept = self._store.spans.trace(high, low)
-            if len(kept["span_id"]):
-                self.show_trace(trace_id, kept)
-            else:
-                self.title.setText(f"{outcome.error.message}. {outcome.error.remedy}".strip())
+            self.title.setText(f"{outcome.error.message}. {outcome.error.remedy}".strip())
+
+    def _streamed(self, trace_id: str) -> Table:
+        return self._store.spans.trace(int(trace_id[:16], 16), int(trace_id[16:], 16))
+
+    def _open_first(self, recent: Mapping[str, NDArray[Any]]) -> None:
+        """At the start: the newest trace that has more than one span."""
+        rich = [index for index, spans in enumerate(recent["spans"].tolist()) if spans > 1]
+        index = rich[0] if rich else 0
+        high, low = int(recent["trace_hi"][index]), int(recent["trace_lo"][index])
+        self.open_trace(f"{high:016x}{low:016x}")
+
+    def _grow(self, shown: Shown) -> None:
+        """Shows what the stream has brought since of a trace with open spans."""
+        table = self._streamed(shown.trace_id)
+        if len(table["span_id"]) > len(shown.table["span_id"]):
+            newest = int(max(table["end_ns"].max(initial=0), table["start_ns"].max(initial=0)))
+            self._shown = Shown(shown.trace_id, table, Waterfall(table, newest))
+            self.waterfall.show_trace(self._shown, keep=True)
+            self.minimap.show_layout(self._shown.layout)
+            self.title.setText(f"{_root(table)}   {self.waterfall.as_text()}")
 
     def _on_span(self, row: int) -> None:
         if self._shown is not None:

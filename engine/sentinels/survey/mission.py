@@ -72,6 +72,7 @@ class Survey:
         self._done: set[str] = set()
         self._failed = 0
         self._planned = -1
+        self._pass = run.unit
 
     async def check(self) -> None:
         """Looks whether the folder can be read.
@@ -113,7 +114,8 @@ class Survey:
 
     def set_rate(self, rate: float) -> None:
         """Tells the planner."""
-        self._run.send("planner", Signal(type=b.RATE, data={"rate": rate}, source=self._run.id))
+        told = Signal(type=b.RATE, data={"rate": rate}, source=self._run.id)
+        self._run.send("planner", told, self._pass)
 
     def receive(self, signal: Signal, unit: Unit | None) -> None:
         """Takes what the Sentinels found."""
@@ -164,7 +166,10 @@ class Survey:
     def _begin_pass(self) -> None:
         self._done, self._failed, self._planned = set(), 0, -1
         self._run.update(done=0, failed=0)
-        self._run.send("planner", Signal(type=b.BEGIN, source=self._run.id))
+        if self._told.loop:
+            # A pass of a loop is a trace: the mission's own would never end.
+            self._pass = self._run.new_unit("survey pass")
+        self._run.send("planner", Signal(type=b.BEGIN, source=self._run.id), self._pass)
 
     def _measured(self, signal: Signal, row: dict[str, Any]) -> None:
         found = dict(signal.data)
@@ -188,11 +193,13 @@ class Survey:
         if self._run.status.state != "running":
             return
         told = Signal(type=b.UNIT_DONE, subject=signal.subject, source=self._run.id)
-        self._run.runtime.send(f"{self._run.id}/planner", told)
+        self._run.send("planner", told, self._pass)
         if len(self._done) == self._planned:
             self._end_pass()
 
     def _end_pass(self) -> None:
+        if self._pass is not self._run.unit:
+            self._pass.release()
         self._run.runtime.spawn_task(self._finish_pass(), f"{self._run.id} ends a pass")
 
     async def _finish_pass(self) -> None:
