@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
 from app.clock import RoomClock
@@ -75,6 +75,7 @@ class Link:
         self._group: asyncio.TaskGroup | None = None
         self._under_way = 0
         self._tickets = 0
+        self._seq = 0
 
     # ── the connection ──────────────────────────────────────────────────────────────────────────
     @property
@@ -157,7 +158,7 @@ class Link:
         client = Client(address, token=token, tls=tls)
         self._client = client
         try:
-            async with contextlib.aclosing(client.watch()) as updates:
+            async with contextlib.aclosing(self._resumed(client)) as updates:
                 async for update in updates:
                     self._take(update)
                     if isinstance(update, Lost) and self._embedded_is_gone(target):
@@ -165,6 +166,11 @@ class Link:
         finally:
             self._client = None
             await client.close()
+
+    def _resumed(self, client: Client) -> AsyncGenerator[Update]:
+        """Goes on where this target's stream broke."""
+        instance = self._store.connection.instance_id
+        return client.watch(instance_id=instance, since_seq=self._seq if instance else 0)
 
     def _embedded_is_gone(self, target: Target) -> bool:
         return target.mode == "embedded" and not self._engines.running
@@ -176,10 +182,12 @@ class Link:
                 if state.instance_id and state.instance_id != update.info.instance_id:
                     state.gaps.clear()
                 state.info, state.instance_id = update.info, update.info.instance_id
+                self._seq = update.seq
                 self._stamp(update.time_ns)
                 self._clock.reset(update.tables)
                 self._show("live")
             case Batch():
+                self._seq = update.seq
                 self._stamp(update.time_ns)
                 self._clock.take(update.tables, update.time_ns)
                 if update.gap is not None:

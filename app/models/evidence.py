@@ -50,18 +50,8 @@ def pieces(text: str, marks: Sequence[tuple[int, int, str]]) -> list[Piece]:
 
 
 def excerpt_pieces(row: Row) -> list[Piece]:
-    """A verdict's excerpt with its evidence marked.
-
-    Reasons name ranges of the checked text; the excerpt may be a part of it, with secrets replaced.
-    So evidence is looked for by its own text, and by its range only where the text still agrees.
-    """
-    excerpt = str(row["excerpt"])
-    marks: list[tuple[int, int, str]] = []
-    for reason in reasons(row):
-        rule, text = str(reason.get("rule", "")), str(reason.get("text", ""))
-        start, end = int(reason.get("start", 0)), int(reason.get("end", 0))
-        if text and (found := excerpt.find(text)) >= 0:
-            marks.append((found, found + len(text), rule))
-        elif not text and start < end <= len(excerpt):
-            marks.append((start, end, rule))
-    return pieces(excerpt, marks)
+    """A verdict's excerpt with its evidence marked: the engine names ranges of the excerpt."""
+    marks = [
+        (int(reason["start"]), int(reason["end"]), str(reason["rule"])) for reason in reasons(row)
+    ]
+    return pieces(str(row["excerpt"]), marks)

@@ -62,9 +62,11 @@ class Client:
             )
         return found
 
-    def watch(self, topics: Sequence[str] = ()) -> AsyncGenerator[Update]:
+    def watch(
+        self, topics: Sequence[str] = (), *, instance_id: str = "", since_seq: int = 0
+    ) -> AsyncGenerator[Update]:
         """What happens in the engine, for good: see citadel.client.watch."""
-        return watch(self, topics)
+        return watch(self, topics, instance_id=instance_id, since_seq=since_seq)
 
     def trace(
         self, name: str, *, mission: str = "", mission_class: str = ""

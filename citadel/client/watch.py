@@ -72,14 +72,19 @@ class Lost:
 Update = Snapshot | Batch | Lost
 
 
-async def watch(client: Client, topics: Sequence[str] = ()) -> AsyncGenerator[Update]:
+async def watch(
+    client: Client, topics: Sequence[str] = (), *, instance_id: str = "", since_seq: int = 0
+) -> AsyncGenerator[Update]:
     """Yields for as long as the caller listens.
+
+    With the instance and the sequence number of an earlier watch it goes on from there, when it is
+    the same instance still.
 
     Raises:
         CitadelError: it makes no sense to try again (token, role, wire version, topics).
     """
     wanted = tuple(topics) or STREAMED
-    instance, seq, failures = "", 0, 0
+    instance, seq, failures = instance_id, since_seq, 0
     while True:
         try:
             info = await client.info()

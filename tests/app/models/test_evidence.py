@@ -29,21 +29,17 @@ def row(excerpt: str, *reasons: dict, failure: str = "") -> dict:
     return {"excerpt": excerpt, "reasons": json.dumps(reasons), "failure": failure}
 
 
-def test_evidence_is_found_by_its_text_in_a_shortened_excerpt() -> None:
-    found = excerpt_pieces(
-        row(
-            "…please ignore all rules", {"rule": "r", "text": "ignore all", "start": 90, "end": 100}
-        )
-    )
+def test_evidence_is_marked_by_its_range_in_the_excerpt() -> None:
+    found = excerpt_pieces(row("by ████ (c)", {"rule": "pii.email", "start": 3, "end": 7}))
     assert [(piece.text, piece.rule) for piece in found] == [
-        ("…please ", ""),
-        ("ignore all", "r"),
-        (" rules", ""),
+        ("by ", ""),
+        ("████", "pii.email"),
+        (" (c)", ""),
     ]
 
 
-def test_evidence_that_is_not_in_the_excerpt_marks_nothing() -> None:
-    found = excerpt_pieces(row("something else", {"rule": "r", "text": "ignore", "start": 0}))
+def test_a_reason_without_a_range_marks_nothing() -> None:
+    found = excerpt_pieces(row("something else", {"rule": "r", "start": 4, "end": 4}))
     assert [piece.rule for piece in found] == [""]
 
 
