@@ -24,7 +24,7 @@ import msgpack
 
 from citadel import telemetry
 from citadel.adapter import Adapter, BoundTool, bound_tools, plain, watch_cancellation
-from citadel.errors import AdapterFailed, CitadelError, UnknownTool
+from citadel.errors import AdapterFailed, BadArguments, CitadelError, UnknownTool
 from citadel.trace import parse_traceparent
 from engine.pool import frames
 
@@ -95,7 +95,7 @@ class Worker:
                         f"pool {self._pool} has no tool {name}; it has {', '.join(tools)}",
                         subject=name,
                     )
-                packed = _packed(tool.run(msgpack.unpackb(arguments)))
+                packed = _packed(tool.run(_unpacked(arguments, name)))
             answer = [frames.DONE, call_id, packed, time.perf_counter() - began, scope.rows]
             data = frames.frame(answer)
         except Exception as error:  # noqa: BLE001 - a tool may raise anything; the caller gets it
@@ -135,6 +135,23 @@ class Worker:
 
 class _Unsendable(Exception):
     """A result that msgpack does not carry."""
+
+
+def _unpacked(data: bytes, tool: str) -> dict[str, Any]:
+    """Keyword arguments; an empty text is none.
+
+    Raises:
+        BadArguments: the bytes are no msgpack map with texts for keys.
+    """
+    try:
+        found = msgpack.unpackb(data) if data else {}
+    except ValueError as error:
+        raise BadArguments(
+            f"arguments of {tool} are no msgpack: {type(error).__name__}", subject=tool
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise BadArguments(f"arguments of {tool} are no map of names", subject=tool)
+    return found
 
 
 def _packed(value: Any) -> bytes:

@@ -82,8 +82,9 @@ async def test_what_cannot_run_is_told_and_disturbs_nothing(client: Client) -> N
         await client.pools.run(command("add", deadline=-1, a=1, b=2))
     with pytest.raises(InvalidRequest, match="no command id"):
         await client.pools.run(command("add", "not an id!", a=1, b=2))
-    with pytest.raises(InvalidRequest):
-        await client.pools.run(Command(pool=POOL, tool="add", arguments=b"\xc1"))
+    for garbage in (b"\xc1", msgpack.packb([1, 2]), b"\x81"):
+        with pytest.raises(BadArguments, match="add"):
+            await client.pools.run(Command(pool=POOL, tool="add", arguments=garbage))
     assert await client.pools.call(POOL, "add", a=1, b=2) == 3
 
 

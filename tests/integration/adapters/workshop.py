@@ -35,6 +35,12 @@ class Workshop(Adapter):
         return "done"
 
     @tool
+    def say(self, lines: int) -> None:
+        """Prints lines of two hundred characters."""
+        for number in range(lines):
+            print(f"{number:06d} " + "x" * 193)  # noqa: T201 - what the tool is for
+
+    @tool
     def die(self) -> None:
         """Takes its own process down."""
         os.kill(os.getpid(), signal.SIGKILL)
