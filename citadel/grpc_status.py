@@ -18,8 +18,13 @@ from grpc_status import rpc_status
 from citadel import errors
 from citadel.errors import CitadelError
 
+MAX_MESSAGE = 1_000
+"""Bytes of an error's text on the wire, where it is sent twice."""
 MAX_DETAIL = 4_000
-"""Characters of one detail on the wire: headers are no place for more."""
+"""Bytes of one detail; of a longer one its end is sent. Errors travel in HTTP headers, which gRPC
+takes up to METADATA_BYTES."""
+MAX_DETAILS = 4
+METADATA_BYTES = 64 * 2**10
 _BY_CODE: dict[grpc.StatusCode, type[CitadelError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
     grpc.StatusCode.NOT_FOUND: errors.NotFound,
@@ -45,20 +50,19 @@ _TLS_SIGNS = ("ssl", "tls", "handshake", "certificate", "wrong_version_number")
 
 def to_rpc(error: CitadelError) -> grpc.Status:
     """What a servicer aborts with: code, text and trailing metadata."""
+    details = list(error.details.items())[:MAX_DETAILS]
     info = ErrorInfo(
         reason=type(error).__name__,
         domain=errors.ERROR_DOMAIN,
         metadata={
-            "subject": error.subject,
-            "remedy": error.remedy,
-            **{f"detail.{key}": value[-MAX_DETAIL:] for key, value in error.details.items()},
+            "subject": _start(error.subject),
+            "remedy": _start(error.remedy),
+            **{f"detail.{key}": _end(value) for key, value in details},
         },
     )
     packed = AnyMessage()
     packed.Pack(info)
-    status = Status(
-        code=Code.Value(error.code), message=error.message[:MAX_DETAIL], details=[packed]
-    )
+    status = Status(code=Code.Value(error.code), message=_start(error.message), details=[packed])
     return rpc_status.to_status(status)
 
 
@@ -75,6 +79,14 @@ def from_rpc(error: grpc.RpcError, address: str) -> CitadelError:
             if detail.Unpack(info) and info.domain == errors.ERROR_DOMAIN:
                 return _ours(info, status.message)
     return _foreign(call.code(), call.details() or "", address)
+
+
+def _start(text: str) -> str:
+    return text.encode("utf-8", "replace")[:MAX_MESSAGE].decode("utf-8", "ignore")
+
+
+def _end(text: str) -> str:
+    return text.encode("utf-8", "replace")[-MAX_DETAIL:].decode("utf-8", "ignore")
 
 
 def _ours(info: ErrorInfo, message: str) -> CitadelError:

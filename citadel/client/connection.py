@@ -18,7 +18,7 @@ import grpc.aio
 
 from citadel.client.spans import ClientSpans
 from citadel.errors import BadConfig, MessageTooLarge, TlsMismatch, Unavailable
-from citadel.grpc_status import from_rpc
+from citadel.grpc_status import METADATA_BYTES, from_rpc
 from citadel.wire import codec
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -26,6 +26,8 @@ PROBE_SECONDS = 3.0
 _OPTIONS = (
     ("grpc.max_send_message_length", codec.MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", 4 * codec.MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
