@@ -1,4 +1,4 @@
-"""The chain: every request passes the layers in order; the worst decision counts.
+"""The chain: every request passes the layers in order; the worst decision counts. Loop thread only.
 
 Each layer has a time budget. One that fails or times out flags (fails open); in strict mode it
 blocks (fails closed). What a layer redacts, the later layers and the model get redacted. The
@@ -11,47 +11,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import cast
 
 from citadel.errors import Blocked, InvalidRequest
 from citadel.vocabulary import Decision
-from citadel.wire.messages import (
-    CheckReply,
-    DefenseConfig,
-    DefensePreview,
-    LayerConfig,
-    Verdict,
-)
-from engine.guards.config import Body, as_message, checked, default_body
+from citadel.wire.messages import CheckReply, DefenseConfig, DefensePreview, LayerConfig, Verdict
+from engine.guards.config import Body, as_message, checked, completed, default_body
 from engine.guards.contract import (
     MAX_TEXT,
     ChainVerdict,
     Finding,
     Guard,
     GuardRequest,
-    decide,
-    redacted,
+    decided,
+    sound,
     worst,
 )
-from engine.guards.evidence import evidence
+from engine.guards.memory import Memory
+from engine.guards.record import Settings, VerdictRecord
+from engine.guards.redaction import Redacted, redacted
 from engine.storage.versioned import Versioned, VersionedDocument
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
-
-REMEMBERED = 10_000
-"""Requests that previews look back on."""
-_MASK64 = 2**64 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What previews need of a request: each layer's finding, without its text."""
-
-    time_ns: int
-    findings: tuple[tuple[str, Finding | None], ...]
 
 
 class Chain:
@@ -69,7 +52,8 @@ class Chain:
         self._recorder = recorder
         self._hub = hub
         self._known = default_body(layers)
-        self._seen: deque[_Seen] = deque(maxlen=REMEMBERED)
+        self._memory = Memory()
+        self._record = VerdictRecord(recorder, hub)
         document.on_change.append(self._publish)
 
     async def check(self, request: GuardRequest, *, record: bool = True) -> ChainVerdict:
@@ -83,30 +67,27 @@ class Chain:
                 f"a text of {len(request.text)} characters is longer than {MAX_TEXT}",
                 remedy="Send it in parts",
             )
-        body = self._document.current.body
+        revision = self._document.current.revision
+        body = self._body()
         text = request.text
+        steps: list[Redacted] = []
         verdicts: list[Verdict] = []
-        seen: list[tuple[str, Finding | None]] = []
+        findings: list[tuple[str, Finding | None]] = []
         for config in body.layers:
-            if not config.enabled or config.name not in self._layers:
+            if not config.enabled:
                 continue
-            part = GuardRequest(
-                text=text,
-                channel=request.channel,
-                system_prompt=request.system_prompt,
-                mission=request.mission,
-                mission_class=request.mission_class,
-                sentinel=request.sentinel,
-                parent=request.parent,
-            )
-            verdict, finding = await self._layer(part, config, strict=body.strict, record=record)
-            verdicts.append(verdict)
-            seen.append((config.name, finding))
-            if finding:
-                text = redacted(text, finding.redactions)
-        decision = worst([cast("Decision", v.decision) for v in verdicts])
+            part = replace(request, text=text)
+            verdict, finding = await self._ask(part, config, strict=body.strict)
+            if record:
+                self._record.write(part, verdict, finding, Settings(body.strict, revision))
+            verdicts.append(_of_original(verdict, steps))
+            findings.append((config.name, finding))
+            if finding and finding.redactions:
+                steps.append(redacted(text, finding.redactions))
+                text = steps[-1].text
+        decision = worst([cast("Decision", verdict.decision) for verdict in verdicts])
         if record:
-            self._seen.append(_Seen(self._recorder.clock(), tuple(seen)))
+            self._memory.remember(self._recorder.clock(), findings)
             self._recorder.count(
                 "citadel.guard.requests", channel=request.channel, decision=decision
             )
@@ -131,8 +112,12 @@ class Chain:
         )
 
     async def config(self, revision: int = 0) -> DefenseConfig:
-        """The configuration in force, or an earlier one."""
-        return as_message(await self._document.get(revision))
+        """The configuration in force, or an earlier one.
+
+        Raises:
+            NotFound: there is no such revision.
+        """
+        return as_message(await self._document.get(revision), self._known)
 
     async def apply(
         self,
@@ -157,151 +142,67 @@ class Chain:
             message=f"{'strict' if strict else 'not strict'}; {reason}".strip("; "),
             actor=actor,
         )
-        return as_message(applied)
+        return as_message(applied, self._known)
 
     def preview(
         self, *, strict: bool, layers: Sequence[LayerConfig], since_ns: int
     ) -> DefensePreview:
-        """What a configuration would have done to the remembered requests: exact."""
-        then, now = checked(self._known, layers, strict=strict), self._document.current.body
-        past = [seen for seen in self._seen if seen.time_ns >= since_ns]
-        decisions = [(_again(seen, now), _again(seen, then)) for seen in past]
-        return DefensePreview(
-            requests=len(past),
-            blocked_now=sum(before == "block" for before, _ in decisions),
-            blocked_then=sum(after == "block" for _, after in decisions),
-            flagged_now=sum(before == "flag" for before, _ in decisions),
-            flagged_then=sum(after == "flag" for _, after in decisions),
-        )
+        """What a configuration would have done to the remembered requests.
+
+        Raises:
+            InvalidRequest: as `apply`.
+        """
+        then = checked(self._known, layers, strict=strict)
+        return self._memory.preview(self._body(), then, since_ns)
 
     async def try_text(self, request: GuardRequest) -> CheckReply:
         """A check for people: recorded nowhere, and nothing reaches a model."""
         result = await self.check(request, record=False)
         return CheckReply(decision=result.decision, verdicts=result.verdicts, text=result.text)
 
-    async def _layer(
-        self, request: GuardRequest, config: LayerConfig, *, strict: bool, record: bool
+    async def _ask(
+        self, request: GuardRequest, config: LayerConfig, *, strict: bool
     ) -> tuple[Verdict, Finding | None]:
-        layer = self._layers[config.name]
+        """One layer's verdict; what it found, unless it failed."""
         began = time.perf_counter()
         finding: Finding | None = None
         failure = ""
         try:
             async with asyncio.timeout(config.timeout_ms / 1e3):
-                finding = await layer.check(request)
+                finding = sound(await self._layers[config.name].check(request), request.text)
         except TimeoutError:
             failure = f"timeout: no verdict within {config.timeout_ms:g} ms"
-        except Exception as error:  # noqa: BLE001 - a layer that raises never lets a request through
+        except Exception as error:  # noqa: BLE001 - a layer that raises never takes the engine down
             failure = f"error: {type(error).__name__}: {error}"
-        took = time.perf_counter() - began
-        if finding is None:
-            decision: Decision = "block" if strict else "flag"
-        else:
-            decision = decide(finding, config, strict=strict)
+        score = finding.score if finding else None
+        redacts = bool(finding and finding.redactions)
         verdict = Verdict(
             layer=config.name,
-            decision=decision,
-            score=finding.score if finding else 1.0,
-            latency_ms=took * 1e3,
+            decision=decided(score, config, strict=strict, redacts=redacts),
+            score=1.0 if score is None else score,
+            latency_ms=(time.perf_counter() - began) * 1e3,
             reasons=finding.reasons if finding else (),
             failure=failure,
         )
-        if record:
-            self._record(request, verdict, finding, took, strict=strict)
         return verdict, finding
 
-    def _record(
-        self,
-        request: GuardRequest,
-        verdict: Verdict,
-        finding: Finding | None,
-        took: float,
-        *,
-        strict: bool,
-    ) -> None:
-        now = self._recorder.clock()
-        excerpt, reasons = evidence(request.text, verdict.reasons, finding)
-        span = self._recorder.span(
-            f"guard {verdict.layer}",
-            parent=request.parent or self._recorder.current(),
-            source="guard",
-            service=verdict.layer,
-            mission=request.mission,
-            mission_class=request.mission_class,
-            sentinel=request.sentinel,
-            start_ns=now - int(took * 1e9),
-            attributes={
-                "citadel.guard.decision": verdict.decision,
-                "citadel.guard.score": round(verdict.score, 4),
-                "citadel.guard.channel": request.channel,
-                "citadel.guard.strict": strict,
-                "citadel.guard.config_revision": self._document.current.revision,
-                "citadel.guard.rules": ", ".join(reason["rule"] for reason in reasons),
-            },
-        )
-        if verdict.failure:
-            span.error(verdict.failure)
-        if verdict.decision != "allow":
-            self._recorder.sampler.flag(span.context.trace_id)
-        span.end(now)
-        self._recorder.observe("citadel.guard.duration", took, verdict.layer)
-        self._recorder.count(
-            "citadel.guard.verdicts", layer=verdict.layer, decision=verdict.decision
-        )
-        trace_id = span.context.trace_id
-        self._hub.publish(
-            "verdict",
-            (
-                now,
-                verdict.layer,
-                verdict.decision,
-                verdict.score,
-                verdict.latency_ms,
-                int(strict),
-                request.channel,
-                span.mission,
-                span.sentinel,
-                trace_id >> 64,
-                trace_id & _MASK64,
-                json.dumps(reasons),
-                excerpt,
-                verdict.failure,
-            ),
-        )
-        name = {"block": "guard.blocked", "flag": "guard.flagged"}.get(verdict.decision)
-        if name or verdict.failure:
-            self._recorder.event(
-                "guard.failed" if verdict.failure else str(name),
-                subject=verdict.layer,
-                severity="warning",
-                message=verdict.failure or ", ".join(reason["rule"] for reason in reasons),
-                context=span,
-            )
+    def _body(self) -> Body:
+        """What is in force, for exactly the layers that are built."""
+        return completed(self._known, self._document.current.body)
 
     def _publish(self, current: Versioned[Body]) -> None:
-        layers = json.dumps([asdict(layer) for layer in current.body.layers])
+        """Tells watchers which configuration is in force."""
+        body = completed(self._known, current.body)
+        layers = json.dumps([asdict(layer) for layer in body.layers])
+        about = (current.actor, current.reason, current.time_ns)
         self._hub.publish(
-            "defense",
-            (
-                "defense",
-                current.revision,
-                int(current.body.strict),
-                layers,
-                current.actor,
-                current.reason,
-                current.time_ns,
-            ),
+            "defense", ("defense", current.revision, int(body.strict), layers, *about)
         )
 
 
-def _again(seen: _Seen, body: Body) -> Decision:
-    """The decision that a configuration would have made on what was found."""
-    configs = {config.name: config for config in body.layers if config.enabled}
-    failed: Decision = "block" if body.strict else "flag"
-    return worst(
-        [
-            decide(finding, configs[name], strict=body.strict) if finding else failed
-            for name, finding in seen.findings
-            if name in configs
-        ]
-    )
+def _of_original(verdict: Verdict, steps: Sequence[Redacted]) -> Verdict:
+    """The verdict with ranges of the text that came in, before earlier layers redacted it."""
+    reasons = verdict.reasons
+    for step in reversed(steps):
+        reasons = tuple(step.original(reason) for reason in reasons)
+    return replace(verdict, reasons=reasons)

@@ -96,12 +96,24 @@ def checked(known: Body, layers: Sequence[LayerConfig], *, strict: bool) -> Body
     )
 
 
-def as_message(current: Versioned[Body]) -> DefenseConfig:
+def completed(known: Body, body: Body) -> Body:
+    """A stored configuration for the layers of this engine.
+
+    A layer that was built since is on with its defaults; one that is no more is left out.
+    """
+    built = {config.name: config for config in known.layers}
+    kept = tuple(layer for layer in body.layers if layer.name in built)
+    named = {layer.name for layer in kept}
+    return Body(body.strict, (*kept, *(built[name] for name in built if name not in named)))
+
+
+def as_message(current: Versioned[Body], known: Body) -> DefenseConfig:
     """A revision as the wire has it."""
+    body = completed(known, current.body)
     return DefenseConfig(
         revision=current.revision,
-        strict=current.body.strict,
-        layers=current.body.layers,
+        strict=body.strict,
+        layers=body.layers,
         actor=current.actor,
         reason=current.reason,
         time_unix_nanos=current.time_ns,

@@ -1,7 +1,8 @@
-"""What a guard is: a request goes in, a verdict with its evidence comes out."""
+"""What a guard is: a request goes in, what it found comes out; the chain decides on it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +12,9 @@ from citadel.wire.messages import LayerConfig, Reason, Verdict
 from engine.telemetry.recorder import Span
 
 MAX_TEXT = 200_000
-"""Characters that a guard reads; a longer text is refused."""
+"""Characters that the guards read; a longer text is refused."""
+LONG_CHARACTERS = 16_384
+"""Texts longer than this are read in a thread; shorter ones take a millisecond or two."""
 SEVERITY: dict[Decision, int] = {"allow": 0, "redact": 1, "flag": 2, "block": 3}
 
 
@@ -44,7 +47,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainVerdict:
-    """The decision of the whole chain, and the text as the model would get it."""
+    """The decision of the whole chain, and the text as the model would get it.
+
+    The ranges of all reasons are of the text that came in, whatever earlier layers redacted.
+    """
 
     decision: Decision
     verdicts: tuple[Verdict, ...]
@@ -63,28 +69,38 @@ class Guard(Protocol):
         ...
 
 
-def decide(finding: Finding, config: LayerConfig, *, strict: bool) -> Decision:
-    """The decision of one layer: its score against its thresholds; in strict mode a flag blocks."""
-    if finding.score >= config.block_threshold:
+def sound(finding: object, text: str) -> Finding:
+    """What a layer returned, when it makes sense: a NaN must not let a request through.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    if not isinstance(finding, Finding):
+        raise TypeError(f"it returned {type(finding).__name__}, not Finding")
+    for reason in finding.reasons:
+        if not (math.isfinite(reason.score) and 0 <= reason.score <= 1):
+            raise ValueError(f"{reason.rule} has the score {reason.score}")
+        if not 0 <= reason.start <= reason.end <= len(text):
+            raise ValueError(f"{reason.rule} rests on {reason.start}…{reason.end} of {len(text)}")
+    for start, end, _ in finding.redactions:
+        if not 0 <= start < end <= len(text):
+            raise ValueError(f"it redacts {start}…{end} of {len(text)}")
+    return finding
+
+
+def decided(score: float | None, config: LayerConfig, *, strict: bool, redacts: bool) -> Decision:
+    """The decision of one layer on its score; no score says that it failed.
+
+    A flag or a failure lets a request through, and blocks it in strict mode.
+    """
+    if score is not None and score >= config.block_threshold:
         return "block"
-    if finding.score >= config.flag_threshold:
+    if score is None or score >= config.flag_threshold:
         return "block" if strict else "flag"
-    return "redact" if finding.redactions else "allow"
+    return "redact" if redacts else "allow"
 
 
 def worst(decisions: Sequence[Decision]) -> Decision:
     """The most severe of some decisions."""
     allow: Decision = "allow"
-    allow: Decision = "allow"
     return max((allow, *decisions), key=SEVERITY.__getitem__)
-
-
-def redacted(text: str, redactions: Sequence[tuple[int, int, str]]) -> str:
-    """The text with ranges replaced; of overlapping ones the first counts."""
-    parts: list[str] = []
-    at = 0
-    for start, end, replacement in sorted(redactions):
-        if start >= at:
-            parts += [text[at:start], replacement]
-            at = end
-    return "".join([*parts, text[at:]])

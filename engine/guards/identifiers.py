@@ -78,7 +78,7 @@ def phone(text: str) -> Ranges:
 
 
 def public_address(text: str) -> Ranges:
-    """An IP address of the public internet; those of documentation and own networks are no one's."""
+    """An IP address of the public internet; those of examples and own networks are no one's."""
     candidate = text.rstrip(":.")
     if "." in candidate and sum(map(str.isdigit, candidate)) < _ADDRESS_DIGITS:
         return []

@@ -12,13 +12,11 @@ from itertools import islice
 from math import prod
 
 from citadel.wire.messages import Reason
-from engine.guards.contract import Finding, GuardRequest
+from engine.guards.contract import LONG_CHARACTERS, Finding, GuardRequest
 from engine.guards.leak import leaked
 from engine.guards.normalise import Normalised, normalise
 from engine.guards.rules import RuleSet, shipped_rules
 
-LONG_CHARACTERS = 16_384
-"""Texts longer than this are read in a thread; shorter ones take a millisecond or two."""
 MAX_MATCHES = 20
 """Matches of one rule that are reported; redaction has no such limit."""
 INVISIBLE_ALLOWED = 8
@@ -87,7 +85,7 @@ class LlmGuard:
 
 
 def _combined(reasons: list[Reason]) -> list[Reason]:
-    """Signs of different rules add up as if independent: 1 - (1-a)(1-b)…"""
+    """Signs of different rules add up as if independent: 1 - (1-a)(1-b)."""
     scores = {reason.rule: reason.score for reason in reasons}
     if len(scores) < 2:
         return []

@@ -17,6 +17,8 @@ class ChatRequest:
     prompt: str
     system: str = ""
     max_tokens: int = DEFAULT_MAX_TOKENS
+    traceparent: str = ""
+    """Goes to the endpoint as a header, so that its spans are of the same trace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class ChatReply:
     input_tokens: int
     output_tokens: int
     simulated: bool
+    finish_reason: str = "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class ProviderSettings:
     api_key_env: str = ""
     """The environment variable that holds the key; the key itself is in no file."""
     timeout_seconds: float = 30.0
+    """An answer must come in this, tries included."""
     max_retries: int = 2
     seed: int = 0
     latency_seconds: float = 0.005

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from citadel.trace import SpanContext
 from citadel.vocabulary import KIND_CLIENT
@@ -61,7 +62,8 @@ class Providers:
             attributes=attributes,
         ) as span:
             try:
-                reply = await provider.chat(request)
+                traced = replace(request, traceparent=span.context.traceparent())
+                reply = await provider.chat(traced)
                 outcome = "answered"
             except Exception as error:
                 self._recorder.event(
@@ -75,6 +77,7 @@ class Providers:
                     "citadel.provider.requests", provider=info.name, outcome=outcome
                 )
             span.set("gen_ai.response.model", reply.model)
+            span.set("gen_ai.response.finish_reasons", reply.finish_reason)
             span.set("gen_ai.usage.input_tokens", reply.input_tokens)
             span.set("gen_ai.usage.output_tokens", reply.output_tokens)
         for direction, tokens in (("input", reply.input_tokens), ("output", reply.output_tokens)):
