@@ -19,7 +19,8 @@ CAPACITY = 262_144
 RECENT = 20_000
 """Rows that `recent_traces` looks at."""
 _KINDS = TOPICS["span"].columns
-FLAGGED = ('"citadel.guard.decision": "flag"', '"citadel.guard.decision": "block"')
+FLAGGED = tuple(f'"citadel.guard.decision": "{word}"' for word in ("flag", "redact", "block"))
+"""Of these texts the attributes of a guard's span have one when it did not simply allow."""
 
 
 class SpanColumns:

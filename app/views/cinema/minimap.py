@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
@@ -57,13 +56,9 @@ class Minimap(QWidget):
         painter.end()
 
     def _overview(self, layout: Waterfall, width: int) -> QImage:
-        rows = min(len(layout.lanes), MOST_LANES)
-        codes = np.zeros((rows, width), np.uint8)
-        length = float(layout.span_ns)
-        for number, lane in enumerate(layout.lanes):
-            row = number * rows // len(layout.lanes)
-            np.maximum(codes[row], layout.paint(lane, 0.0, length, width), out=codes[row])
+        codes = layout.overview(MOST_LANES, width)
         pixels = lookup(self._theme)[codes]
+        rows = len(codes)
         image = QImage(pixels.tobytes(), width, rows, width * 4, QImage.Format.Format_ARGB32)
         return image.copy()
 

@@ -170,11 +170,18 @@ class CinemaView(QWidget):
         return self._store.spans.trace(int(trace_id[:16], 16), int(trace_id[16:], 16))
 
     def _open_first(self, recent: Mapping[str, NDArray[Any]]) -> None:
-        """At the start: the newest trace that has more than one span."""
-        rich = [index for index, spans in enumerate(recent["spans"].tolist()) if spans > 1]
-        index = rich[0] if rich else 0
-        high, low = int(recent["trace_hi"][index]), int(recent["trace_lo"][index])
-        self.open_trace(f"{high:016x}{low:016x}")
+        """At the start: the newest trace that has ended and has more than one span."""
+        for high, low, spans in zip(
+            recent["trace_hi"].tolist(),
+            recent["trace_lo"].tolist(),
+            recent["spans"].tolist(),
+            strict=True,
+        ):
+            trace_id = f"{high:016x}{low:016x}"
+            table = self._streamed(trace_id)
+            if spans > 1 and ((table["parent_id"] == 0) & (table["end_ns"] > 0)).any():
+                self.open_trace(trace_id)
+                return
 
     def _grow(self, shown: Shown) -> None:
         """Shows what the stream has brought since of a trace with open spans."""

@@ -20,6 +20,8 @@ class Viewport(QObject):
         self.length = 1.0
         self.start = 0.0
         self.end = 1.0
+        self.fitted = True
+        """Whether all of it is shown, so that a trace that grows stays in view."""
 
     @property
     def width(self) -> float:
@@ -30,6 +32,7 @@ class Viewport(QObject):
         """Shows everything."""
         self.length = length or self.length
         self.show(-MARGIN * self.length, self.length * (1 + MARGIN))
+        self.fitted = True
 
     def show(self, start: float, end: float) -> None:
         """Shows a stretch, kept within the trace."""
@@ -37,6 +40,7 @@ class Viewport(QObject):
         width = min(max(end - start, SMALLEST_NS), self.length + 2 * margin)
         start = min(max(start, -margin), self.length + margin - width)
         self.start, self.end = start, start + width
+        self.fitted = False
         self.moved.emit()
 
     def zoom(self, factor: float, at: float) -> None:

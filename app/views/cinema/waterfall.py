@@ -80,10 +80,10 @@ class WaterfallView(QAbstractScrollArea):
             self._selected = -1
             self.verticalScrollBar().setValue(0)
         if shown:
-            if keep:
-                self._view.length = float(shown.layout.span_ns)
-            else:
+            if self._view.fitted or not keep:
                 self._view.fit(float(shown.layout.span_ns))
+            else:
+                self._view.length = float(shown.layout.span_ns)
             self.setAccessibleDescription(self.as_text())
         self._show_scroll()
         self.viewport().update()
@@ -289,8 +289,9 @@ class WaterfallView(QAbstractScrollArea):
         number = int((at.y() - RULER_PX + self.verticalScrollBar().value()) // LANE_PX)
         if not 0 <= number < len(layout.lanes):
             return -1
-        slack = SLACK_PX / self._plot().width() * self._view.width
-        found = layout.at(layout.lanes[number], self._time(at.x()), slack)
+        pixel = self._view.width / self._plot().width()
+        left = self._time(np.floor(at.x()))
+        found = layout.at(layout.lanes[number], left, left + pixel, SLACK_PX * pixel)
         return -1 if found is None else found
 
     def _show_scroll(self) -> None:
