@@ -73,7 +73,7 @@ class SeriesHistory:
 
     def values(self, prefix: str, start_ns: int, end_ns: int, columns: int) -> NDArray[np.float64]:
         """The sum of some series' values at the end of each column."""
-        edges = np.linspace(start_ns, end_ns, columns + 1)[1:].astype(np.int64)
+        edges = _edges(start_ns, end_ns, columns)[1:]
         total = np.zeros(columns)
         for name in self._matching(prefix):
             total += self.at(name, edges)
@@ -81,7 +81,7 @@ class SeriesHistory:
 
     def rates(self, prefix: str, start_ns: int, end_ns: int, columns: int) -> NDArray[np.float64]:
         """The growth of some counters a second, by column. A counter that fell was begun anew."""
-        edges = np.linspace(start_ns, end_ns, columns + 1).astype(np.int64)
+        edges = _edges(start_ns, end_ns, columns)
         seconds = (end_ns - start_ns) / columns / SECOND
         total = np.zeros(columns)
         for name in self._matching(prefix):
@@ -94,3 +94,8 @@ class SeriesHistory:
 
     def _matching(self, prefix: str) -> list[str]:
         return [name for name in self._rings if name == prefix or name.startswith(f"{prefix}.")]
+
+
+def _edges(start_ns: int, end_ns: int, columns: int) -> NDArray[np.int64]:
+    """The edges of columns; offsets, since unix nanoseconds do not fit a float."""
+    return start_ns + np.linspace(0, end_ns - start_ns, columns + 1).astype(np.int64)

@@ -43,13 +43,15 @@ class SpanColumns:
         added = len(table["span_id"])
         if not added:
             return
-        self._make_room(added)
-        start, end = self.count, self.count + added
-        for name, kind in _KINDS.items():
-            values = self._interned(table[name]) if kind == "str" else table[name]
-            self._columns[name][start:end] = values[-(end - start) :]
-        self.count = end
+        taken = min(added, self._capacity)
         self.received += added
+        self.forgotten += added - taken
+        self._make_room(taken)
+        start, end = self.count, self.count + taken
+        for name, kind in _KINDS.items():
+            values = table[name][added - taken :]
+            self._columns[name][start:end] = self._interned(values) if kind == "str" else values
+        self.count = end
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -66,10 +68,9 @@ class SpanColumns:
     def table(self, rows: NDArray[Any]) -> Table:
         """Some rows, texts and all, as they came."""
         found: dict[str, NDArray[Any]] = {}
-        texts = np.array(self._texts, dtype=object)
         for name, kind in _KINDS.items():
             values = self.column(name)[rows]
-            found[name] = texts[values] if kind == "str" else values
+            found[name] = self._read(values) if kind == "str" else values
         return found
 
     def trace(self, trace_hi: int, trace_lo: int) -> Table:
@@ -80,7 +81,10 @@ class SpanColumns:
         return self.table(np.flatnonzero(chosen))
 
     def recent_traces(self, limit: int = 200) -> Mapping[str, NDArray[Any]]:
-        """The newest traces as rows of topic `trace_summary`, newest first."""
+        """The newest traces as rows of topic `trace_summary`, newest first.
+
+        One whose root is still open has end_ns 0.
+        """
         first = max(0, self.count - RECENT)
         low, high = self.column("trace_lo")[first:], self.column("trace_hi")[first:]
         if not len(low):
@@ -96,22 +100,27 @@ class SpanColumns:
         flags = np.bincount(trace, self._flagged(first), number)
         root = lead.copy()
         roots = np.flatnonzero(self.column("parent_id")[first:] == 0)
-        root[trace[roots]] = roots
+        root[trace[roots]] = roots  # of one that was told twice the later row, the ended one
+        ends[self.column("end_ns")[first:][root] == 0] = 0
         newest = np.argsort(-starts, kind="stable")[:limit]
-        texts = np.array(self._texts, dtype=object)
         at = root[newest]
         return {
             "trace_hi": high[at],
             "trace_lo": low[at],
-            "name": texts[self.column("name")[first:][at]],
+            "name": self._read(self.column("name")[first:][at]),
             "start_ns": starts[newest],
             "end_ns": ends[newest],
             "spans": spans[newest].astype(np.uint32),
             "errors": errors[newest].astype(np.uint32),
             "flags": flags[newest].astype(np.uint32),
-            "mission": texts[self.column("mission")[first:][at]],
-            "mission_class": texts[self.column("mission_class")[first:][at]],
+            "mission": self._read(self.column("mission")[first:][at]),
+            "mission_class": self._read(self.column("mission_class")[first:][at]),
         }
+
+    def _read(self, codes: NDArray[np.uint32]) -> NDArray[Any]:
+        texts = np.empty(len(codes), object)
+        texts[:] = [self._texts[code] for code in codes.tolist()]
+        return texts
 
     def _distinct(self, trace: NDArray[Any], first: int, number: int) -> NDArray[Any]:
         _, index = np.unique(self.column("span_id")[first:], return_index=True)
@@ -137,17 +146,15 @@ class SpanColumns:
         return made
 
     def _make_room(self, added: int) -> None:
-        room = len(self._columns["span_id"])
-        if self.count + added <= room:
-            return
-        if self.count + added <= self._capacity:
+        if self.count + added > self._capacity:
+            least = self.count + added - self._capacity
+            self._forget(min(self.count, max(self._capacity // 2, least)))
+        if self.count + added > len(self._columns["span_id"]):
             size = min(self._capacity, max(1_024, 2 * (self.count + added)))
             for name, column in self._columns.items():
                 grown = np.zeros(size, column.dtype)
                 grown[: self.count] = column[: self.count]
                 self._columns[name] = grown
-            return
-        self._forget(min(self.count, max(self._capacity // 2, self.count + added - self._capacity)))
 
     def _forget(self, oldest: int) -> None:
         """Drops the oldest rows, and the texts that only they had."""
