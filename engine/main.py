@@ -13,14 +13,13 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from citadel.errors import CitadelError
 from citadel.wire import codec
-from citadel.wire.messages import SamplingRule
+from citadel.wire.messages import EngineInfo, SamplingRule
 from engine.api import auth
 from engine.api.defense_service import DefenseServicer
 from engine.api.dispatch import Dispatcher
@@ -50,7 +49,7 @@ from engine.sentinels.runtime import SentinelRuntime
 from engine.sentinels.supervisor import RestartPolicy
 from engine.sentinels.survey.behaviours import BEHAVIOURS
 from engine.sentinels.survey.mission import Survey
-from engine.settings import Settings, split_address
+from engine.settings import ProviderSection, Settings, split_address
 from engine.storage.store import OperationalStore
 from engine.storage.versioned import VersionedDocument
 from engine.telemetry.hub import LiveHub
@@ -60,9 +59,10 @@ from engine.telemetry.recorder import Recorder
 from engine.telemetry.sampling import DEFAULT_RULES
 from engine.telemetry.store import SpanStore
 
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
 """What calls that still run at the end of a drain get to answer."""
 BAD_START = 2
+INTERRUPTED = 130
 _log = logging.getLogger("citadel.engine")
 
 
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         token = read_token() if options.embedded else ""
         with (
             owned(options.settings.data_dir, spare=options.embedded) as folder,
-            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+            asyncio.Runner() as runner,
         ):
             runner.run(_serve(options, token, folder))
     except CitadelError as error:
@@ -85,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"error: {error.message}" + (f" ({error.remedy})\n" if error.remedy else "\n")
         )
         return BAD_START
+    except KeyboardInterrupt:  # before the engine listened for it
+        return INTERRUPTED
     except Exception:  # noqa: BLE001 - the last one there is
         _log.exception("the engine failed")
         return 1
@@ -111,8 +113,7 @@ class Engine:
     runtime: SentinelRuntime
     missions: Missions
     address: str
-    metrics_address: str
-    instance_id: str
+    about: EngineInfo
 
     @classmethod
     async def build(
@@ -123,47 +124,31 @@ class Engine:
         Raises:
             CitadelError: a port, a file, a certificate or a provider is not as it should be.
         """
-        instance_id = uuid.uuid4().hex
-        hub = LiveHub(instance_id)
-        recorder = Recorder(publish=hub.publish)
-        spans = _span_store(folder, recorder, stack)
-        store = OperationalStore.in_folder(folder)
-        stack.push_async_callback(store.close)
-        await store.open()
-        trail = Trail(store, hub, recorder)
-
-        sampling, defense, layers = _documents(settings, store, trail)
-        servicers: dict[str, object] = {"Sampling": SamplingServicer(sampling, recorder, hub)}
-        chain = Chain(layers, defense, recorder, hub)
-        await sampling.load()
-        await defense.load()
+        state = await _state(folder, stack)
+        hub, recorder, trail = state.hub, state.recorder, state.trail
+        sampling, chain = await _policies(settings, state)
         providers = Providers([_provider(each) for each in settings.providers], recorder)
         stack.push_async_callback(providers.close)
         pools = Pools([PoolSettings(**each.model_dump()) for each in settings.pools], recorder, hub)
-        pulse = Pulse(recorder, hub, pools.gauges)
         performer = Performer(recorder, pools, chain, providers)
-        policy = RestartPolicy(
-            max_restarts=settings.sentinels.max_restarts,
-            within_seconds=settings.sentinels.window_seconds,
-        )
-        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, policy)
-        missions = Missions([Survey], runtime, store, recorder, hub)
+        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, _restarts(settings))
+        missions = Missions([Survey], runtime, state.store, recorder, hub)
         await missions.load()
         stack.push_async_callback(missions.close)
-
+        pulse = Pulse(recorder, hub, pools.gauges)
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
-        about = describe(instance_id, providers.info, metrics_address)
-        servicers |= {
-            "Engine": EngineServicer(about=about, hub=hub, store=store),
+        about = describe(hub.instance_id, providers.info, metrics_address)
+        servicers = {
+            "Engine": EngineServicer(about=about, hub=hub, store=state.store),
             "Pools": PoolsServicer(pools=pools, trail=trail),
             "Sentinels": SentinelsServicer(runtime=runtime, missions=missions, trail=trail),
             "Missions": MissionsServicer(missions=missions, trail=trail),
-            "Traces": TracesServicer(spans=spans, recorder=recorder),
+            "Traces": TracesServicer(spans=state.spans, recorder=recorder),
+            "Sampling": sampling,
             "Defense": DefenseServicer(chain=chain),
         }
         dispatcher = Dispatcher(auth.Authenticator(_tokens(settings, token)), recorder)
         listener = Listener(dispatcher.handler(name, each) for name, each in servicers.items())
-        address = listener.bind(*split_address(settings.listen), _certificate(settings, folder))
         return cls(
             listener=listener,
             recorder=recorder,
@@ -171,9 +156,8 @@ class Engine:
             pools=pools,
             runtime=runtime,
             missions=missions,
-            address=address,
-            metrics_address=metrics_address,
-            instance_id=instance_id,
+            address=listener.bind(*split_address(settings.listen), _certificate(settings, folder)),
+            about=about,
         )
 
     async def run(self, lifetime: Lifetime) -> None:
@@ -193,13 +177,14 @@ class Engine:
             await self._drain(lifetime)
             for task in reversed(running):
                 task.cancel()
+        self.recorder.drain()  # what the others said last
 
     def _announce(self) -> None:
         """Tells whoever started it; a reader that is gone is no reason to end."""
         said = {
             "address": self.address,
-            "instance_id": self.instance_id,
-            "metrics_address": self.metrics_address,
+            "instance_id": self.about.instance_id,
+            "metrics_address": self.about.metrics_address,
             "pid": os.getpid(),
             "wire_version": codec.WIRE_VERSION,
         }
@@ -207,7 +192,7 @@ class Engine:
             sys.stdout.write(json.dumps(said) + "\n")
             sys.stdout.flush()
         self.recorder.event("engine.started", subject=self.address)
-        _log.info("serves at %s, metrics at %s", self.address, self.metrics_address or "none")
+        _log.info("serves at %s, metrics at %s", self.address, self.about.metrics_address or "none")
 
     async def _drain(self, lifetime: Lifetime) -> None:
         """Lets running work end, for as long as it may; then ends the calls."""
@@ -225,7 +210,20 @@ class Engine:
         await self.listener.stop(CLOSE_SECONDS)
 
 
-def _span_store(folder: Path, recorder: Recorder, stack: contextlib.AsyncExitStack) -> SpanStore:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """What everything else writes to."""
+
+    hub: LiveHub
+    recorder: Recorder
+    spans: SpanStore
+    store: OperationalStore
+    trail: Trail
+
+
+async def _state(folder: Path, stack: contextlib.AsyncExitStack) -> _State:
+    hub = LiveHub(uuid.uuid4().hex)
+    recorder = Recorder(publish=hub.publish)
     loop = asyncio.get_running_loop()
 
     def trouble(name: str, text: str) -> None:
@@ -239,37 +237,48 @@ def _span_store(folder: Path, recorder: Recorder, stack: contextlib.AsyncExitSta
     recorder.sinks.append(spans.write)
     if spans.set_aside:
         recorder.event("store.set_aside", subject=str(spans.set_aside), severity="warning")
-    return spans
+    store = OperationalStore.in_folder(folder)
+    stack.push_async_callback(store.close)
+    await store.open()
+    trail = Trail(store, hub, recorder)
+    return _State(hub=hub, recorder=recorder, spans=spans, store=store, trail=trail)
 
 
-def _documents(
-    settings: Settings, store: OperationalStore, trail: Trail
-) -> tuple[VersionedDocument[Any], VersionedDocument[Any], list[LlmGuard | DataCheck]]:
-    """The sampling policy, the defence configuration, and the layers that it is about."""
+async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer, Chain]:
+    """The sampling policy and the guards, each with the newest revision of its document."""
     rules = DEFAULT_RULES
     if settings.telemetry.sample_rate < 1.0:
         rules = (*rules, SamplingRule(id="default", rate=settings.telemetry.sample_rate))
     sampling = VersionedDocument(
         "sampling",
         rules,
-        store,
+        state.store,
         encode=encode_rules,
         decode=decode_rules,
-        on_audit=trail.show,
+        on_audit=state.trail.show,
     )
-    layers: list[LlmGuard | DataCheck] = [LlmGuard(), DataCheck()]
+    layers = [LlmGuard(), DataCheck()]
     defense = VersionedDocument(
         "defense",
         guard_config.default_body(layers, strict=settings.guards.strict),
-        store,
+        state.store,
         encode=guard_config.encode,
         decode=guard_config.decode,
-        on_audit=trail.show,
+        on_audit=state.trail.show,
     )
-    return sampling, defense, layers
+    servicer = SamplingServicer(sampling, state.recorder, state.hub)
+    chain = Chain(layers, defense, state.recorder, state.hub)
+    await sampling.load()
+    await defense.load()
+    return servicer, chain
 
 
-def _provider(section: Any) -> ProviderSettings:
+def _restarts(settings: Settings) -> RestartPolicy:
+    told = settings.sentinels
+    return RestartPolicy(max_restarts=told.max_restarts, within_seconds=told.window_seconds)
+
+
+def _provider(section: ProviderSection) -> ProviderSettings:
     values = section.model_dump()
     values["latency_seconds"] = values.pop("latency_ms") / 1e3
     return ProviderSettings(**values)
@@ -306,15 +315,6 @@ def _certificate(settings: Settings, folder: Path) -> Certificate | None:
     if tls.cert is None or tls.key is None:
         return None
     return Certificate(cert=tls.cert, key=tls.key, client_ca=tls.client_ca)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop of uvloop, where there is one."""
-    if sys.platform == "win32":
-        return None
-    import uvloop  # noqa: PLC0415 - not on Windows
-
-    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":
