@@ -27,6 +27,7 @@ from engine.guards.contract import (
     GuardRequest,
     decided,
     sound,
+    strongest_rules,
     worst,
 )
 from engine.guards.memory import Memory
@@ -35,6 +36,9 @@ from engine.guards.redaction import Redacted, redacted
 from engine.storage.versioned import Versioned, VersionedDocument
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
+
+NAMED_RULES = 3
+"""Rules that the error of a blocked request names; its details hold them all."""
 
 
 class Chain:
@@ -97,18 +101,18 @@ class Chain:
         """The text as the model may get it.
 
         Raises:
-            Blocked: a layer blocks it; the text names the layer and its strongest reason.
+            Blocked: a layer blocks it; the error names the layer and its strongest rules.
         """
         result = await self.check(request)
         if result.decision != "block":
             return result.text
         verdict = next(v for v in result.verdicts if v.decision == "block")
-        best = max(verdict.reasons, key=lambda reason: reason.score, default=None)
-        why = verdict.failure or (f"{best.rule}: {best.text}" if best else "its score")
+        rules = strongest_rules(verdict.reasons)
+        why = verdict.failure or ", ".join(rules[:NAMED_RULES]) or "its score"
         raise Blocked(
             f"{verdict.layer} blocked the {request.channel} ({why})",
             subject=verdict.layer,
-            details={"score": f"{verdict.score:.2f}", "rule": best.rule if best else ""},
+            details={"score": f"{verdict.score:.2f}", "rules": ", ".join(rules)},
         )
 
     async def config(self, revision: int = 0) -> DefenseConfig:

@@ -88,6 +88,12 @@ def sound(finding: object, text: str) -> Finding:
     return finding
 
 
+def strongest_rules(reasons: Sequence[Reason]) -> list[str]:
+    """The rules of some reasons, the strongest first; those that rest on the text before others."""
+    ranked = sorted(reasons, key=lambda reason: (reason.end <= reason.start, -reason.score))
+    return list(dict.fromkeys(reason.rule for reason in ranked))
+
+
 def decided(score: float | None, config: LayerConfig, *, strict: bool, redacts: bool) -> Decision:
     """The decision of one layer on its score; no score says that it failed.
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from citadel.wire.messages import Verdict
-from engine.guards.contract import Finding, GuardRequest
+from engine.guards.contract import Finding, GuardRequest, strongest_rules
 from engine.guards.evidence import Evidence, evidence
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder, Span
@@ -88,7 +88,7 @@ class VerdictRecord:
 
 
 def _rules(shown: Evidence) -> str:
-    return ", ".join(dict.fromkeys(reason.rule for reason in shown.reasons))
+    return ", ".join(strongest_rules(shown.reasons))
 
 
 def _row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,6 +66,9 @@ class Providers:
                 traced = replace(request, traceparent=span.context.traceparent())
                 reply = await provider.chat(traced)
                 outcome = "answered"
+            except asyncio.CancelledError:
+                outcome = "cancelled"
+                raise
             except Exception as error:
                 self._recorder.event(
                     "provider.failed", subject=info.name, severity="warning", message=str(error)
