@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
@@ -91,9 +90,8 @@ def build(store: FleetStore, theme: Theme, sink: CommandSink) -> Furniture:
     made.defence_dock.chosen.connect(lambda row: inspect("verdict", row))
     made.events.chosen.connect(lambda row: inspect("event", row))
     made.audit.chosen.connect(lambda row: inspect("audit", row))
-    bridge_inspected: Any = getattr(made.bridge, "inspected", None)
-    if bridge_inspected is not None:
-        bridge_inspected.connect(inspect)
+    made.bridge.inspected.connect(inspect)
+    made.cinema.inspected.connect(inspect)
     return made
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from PySide6.QtWidgets import QLineEdit, QWidget
+
 from app import targets
 from app.actions import ACTIONS, DOCKS, PERSPECTIVES, Entry
 from app.targets import Target
@@ -104,9 +106,13 @@ class Handlers:
 
     def filter_by(self, text: str) -> None:
         """Filters the view on screen."""
-        set_filter = getattr(self._room.window.current(), "set_filter", None)
+        view = self._room.window.current()
+        set_filter = getattr(view, "set_filter", None)
         if set_filter is not None:
             set_filter(text)
+        elif (field := _filter_of(view)) is not None:
+            field.setText(text)
+            field.returnPressed.emit()
 
     def _go_to_row(self, topic: str, key: str) -> None:
         window, fleet = self._room.window, self._furniture.fleet
@@ -169,6 +175,14 @@ class Handlers:
         self.show_enabled()
 
     def _focus_filter(self) -> None:
-        focus = getattr(self._room.window.current(), "focus_filter", None)
+        view = self._room.window.current()
+        focus = getattr(view, "focus_filter", None)
         if focus is not None:
             focus()
+        elif (field := _filter_of(view)) is not None:
+            field.setFocus()
+
+
+def _filter_of(view: QWidget) -> QLineEdit | None:
+    """A view's own filter field: its first visible line of text."""
+    return next((field for field in view.findChildren(QLineEdit) if field.isVisible()), None)
