@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from citadel.cli.text import clean
+from citadel.cli.text import clean, headline, place
 from citadel.errors import CitadelError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -41,7 +41,7 @@ def report(error: Exception, *, wants_json: bool) -> int:
     subject, remedy, details, code = "", "", dict[str, str](), FAILED
     match error:
         case CitadelError():
-            what, subject, details = error.message, error.subject, error.details
+            what, subject, details = headline(error.message), error.subject, error.details
             remedy = error.remedy
         case click.exceptions.NoArgsIsHelpError():
             sys.stderr.write(error.format_message() + "\n")
@@ -60,8 +60,8 @@ def report(error: Exception, *, wants_json: bool) -> int:
             if os.environ.get(DEBUG):
                 traceback.print_exception(error)
     sys.stderr.write(clean(f"error: {what}" + (f" ({remedy})" if remedy else "")) + "\n")
-    if "traceback" in details and not wants_json:
-        sys.stderr.write(clean(details["traceback"].rstrip()) + "\n")
+    if where := place(details.get("traceback", "")):
+        sys.stderr.write(clean(f"  at {where}; --json has the traceback") + "\n")
     if wants_json:
         said = {
             "type": type(error).__name__,

@@ -10,7 +10,7 @@ import click
 
 from citadel.cli import show
 from citadel.cli.session import Session, shared
-from citadel.cli.text import ago, count, duration, size
+from citadel.cli.text import ago, count, duration, headline, size
 from citadel.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def call(
         show.as_json(said)
         return
     if isinstance(value, str):
-        click.echo(value)
+        show.text(value)
     else:
         show.as_json(value)
     show.note(
@@ -182,7 +182,7 @@ def _show_pool(status: PoolStatus) -> None:
             "adapter": status.adapter,
             "workers": f"{len(status.workers)} of {status.size}",
             "commands": f"{status.running} running, {status.queued} of {status.queue_limit} queued",
-            "error": status.error,
+            "error": headline(status.error),
         }
     )
     show.table(

@@ -97,6 +97,11 @@ def record(pairs: Mapping[str, object]) -> None:
     _print(made)
 
 
+def text(value: str) -> None:
+    """Writes a text: as it is into a pipe or file, harmless onto a terminal."""
+    sys.stdout.write((clean(value) if sys.stdout.isatty() else value) + "\n")
+
+
 def note(text: str) -> None:
     """A line for people, on standard error."""
     console(stderr=True).print(clean(text), soft_wrap=True)

@@ -6,6 +6,8 @@ import re
 import time
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
+_TIMES = (("ns", 1.0, 999.5), ("µs", 1e3, 999.5), ("ms", 1e6, 999.5), ("s", 1e9, 119.5))
 _BYTES = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -14,12 +16,23 @@ def clean(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def headline(text: str) -> str:
+    """A text in one line; a traceback in it is left out."""
+    told = text.partition("Traceback (most recent call last)")[0]
+    return " ".join(told.split()).rstrip(":")
+
+
+def place(traceback: str) -> str:
+    """Where a traceback ends: `file.py:12 in function`; "" when that cannot be told."""
+    found = _FRAME.findall(traceback)
+    return f"{found[-1][0]}:{found[-1][1]} in {found[-1][2]}" if found else ""
+
+
 def duration(nanoseconds: float) -> str:
     """For instance 850 ns, 12.4 µs, 3.21 ms, 1.5 s, 4 min 12 s."""
-    for unit, size in (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)):
-        value = nanoseconds / size
-        if value < 999.5 or (unit == "s" and value < 120):
-            return f"{value:.3g} {unit}"
+    for unit, of_one, limit in _TIMES:
+        if nanoseconds / of_one < limit:
+            return f"{nanoseconds / of_one:.3g} {unit}"
     minutes, seconds = divmod(round(nanoseconds / 1e9), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -118,9 +118,8 @@ class LocalEngine:
             await self.stop()
             if not isinstance(error, (OSError, ValueError)):
                 raise
-            last = next((text for text in reversed(self.stderr) if text.strip()), str(error))
             raise Unavailable(
-                f"the engine did not start: {last.removeprefix('error: ')}",
+                f"the engine did not start: {self._last_words(error)}",
                 details={"stderr": "\n".join(self.stderr)},
             ) from error
         self.address = said["address"]
@@ -163,6 +162,14 @@ class LocalEngine:
     async def __aexit__(self, *_: object) -> None:
         """Ends it."""
         await self.stop()
+
+    def _last_words(self, error: Exception) -> str:
+        """Why it did not start: its error line, or else the last that it said."""
+        said = [line for line in reversed(self.stderr) if line.strip()]
+        ours = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        if isinstance(error, TimeoutError):
+            return f"it was not ready in {START_SECONDS:g} s"
+        return (ours or said or [str(error)])[0]
 
     async def _read_stderr(self) -> None:
         assert self._process is not None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator
-from typing import Any, Self
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Self, TypeVar
 
 from citadel.client.client import Client, connect
 from citadel.client.connection import TLS
 from citadel.client.loop_thread import LoopThread
+
+T = TypeVar("T")
 
 
 class SyncClient:
@@ -29,6 +31,10 @@ class SyncClient:
     def __getattr__(self, name: str) -> Any:
         """A group, a method or an attribute of the client."""
         return _blocking(self._thread, getattr(self._client, name))
+
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> T:
+        """Runs a coroutine function of yours on the loop; its first argument is the client."""
+        return self._thread.run(function(self._client, *args, **kwargs))
 
     def close(self) -> None:
         """Ends the connection and the thread."""

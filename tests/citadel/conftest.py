@@ -22,6 +22,9 @@ def engine() -> Iterator[EngineUnderTest]:
         workers=1,
         python_path=[ADAPTERS],
     ) as engine:
+        with engine.sync_client() as client:
+            # Its workers are up, and its tools known, once one has answered.
+            assert client.pools.call("shed", "add", a=1) == 1
         yield engine
 
 

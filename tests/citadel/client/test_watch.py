@@ -107,9 +107,7 @@ async def served(script: Script, port: int = 0) -> AsyncIterator[int]:
 
 def batch(first: int, last: int, **values: Any) -> WatchBatch:
     rows = [("hits", "{}", float(seq), seq) for seq in range(first, last + 1)]
-    return WatchBatch(
-        first_seq=first, last_seq=last, batches=(pack("counter", rows),), **values
-    )
+    return WatchBatch(first_seq=first, last_seq=last, batches=(pack("counter", rows),), **values)
 
 
 async def collect(port: int, wanted: int) -> list[Update]:
