@@ -89,6 +89,7 @@ class Worker:
                 await asyncio.shield(self.process.wait())  # SIGKILL was sent: it ends at once
             if self._link:
                 self._link.close()
+                await asyncio.sleep(0)  # the transport closes its socket in the next tick
             self._owner.on_exit(self)
 
     def send(self, item: list[Any]) -> None:
@@ -150,7 +151,10 @@ class Worker:
             return await self._spawn_over_tcp(environment)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
+        try:
+            # The link first: whatever is cancelled from here on, it is closed with the worker.
+            _, link = await loop.create_unix_connection(lambda: _Link(self), sock=ours)
+            self._link = link
             self.process = await asyncio.create_subprocess_exec(
                 *self._command(f"fd:{theirs.fileno()}"),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -160,8 +164,12 @@ class Worker:
                 start_new_session=True,
                 env=environment,
             )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self.pid = self.process.pid
-        _, link = await loop.create_unix_connection(lambda: _Link(self), sock=ours)
         return link
 
     async def _spawn_over_tcp(self, environment: dict[str, str]) -> _Link:
