@@ -1,0 +1,129 @@
+"""No-op calls on a pool, 64 in flight, against concurrent.futures.ProcessPoolExecutor.
+
+Both have two workers and are called from one asyncio loop in one process. Ours records two spans a
+call in one row and none in the other; its metrics are on in both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from itertools import count
+from typing import Self
+
+from benchmarks.harness import Ratio, interleaved
+from citadel.adapter import Adapter, tool
+from citadel.wire.messages import SamplingRule
+from engine.pool.pools import Pools
+from engine.pool.settings import PoolCommand, PoolSettings
+from engine.telemetry.hub import LiveHub
+from engine.telemetry.recorder import Recorder
+from engine.telemetry.sampling import Sampler
+
+WORKERS = 2
+IN_FLIGHT = 64
+CALLS = 4_000
+NO_ARGUMENTS = b"\x80"
+
+
+class Nothing(Adapter):
+    """What a call costs when it does nothing."""
+
+    @tool
+    def noop(self) -> None:
+        """Does nothing."""
+
+
+def noop() -> None:
+    """The same for the executor."""
+
+
+def run() -> list[Ratio]:
+    """Seconds a call, as µs."""
+    with asyncio.Runner() as runner, _executor() as executor:
+        loop = runner.get_loop()
+
+        async def peer_call() -> None:
+            await loop.run_in_executor(executor, noop)
+
+        def peer() -> float:
+            return runner.run(_timed(peer_call))
+
+        rows = []
+        for rate, what in ((0.0, "traces sampled out"), (1.0, "every call traced")):
+            with _Ours(runner, rate) as ours:
+                rows.append(
+                    interleaved(
+                        lambda ours=ours: runner.run(_timed(ours.call)),
+                        peer,
+                        name=f"no-op call, {IN_FLIGHT} in flight, {what}",
+                        peer_name="ProcessPoolExecutor",
+                        unit="µs",
+                    )
+                )
+        return rows
+
+
+class _Ours:
+    def __init__(self, runner: asyncio.Runner, rate: float) -> None:
+        self._runner = runner
+        self._rate = rate
+        self._ids = count()
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._stop())
+
+    async def call(self) -> None:
+        command = PoolCommand(
+            id=f"c{next(self._ids)}", pool="bench", tool="noop", arguments=NO_ARGUMENTS
+        )
+        await self._pools.submit(command)
+
+    async def _start(self) -> None:
+        hub = LiveHub("bench")
+        rules = (SamplingRule(id="all", rate=self._rate),)
+        self._recorder = Recorder(Sampler(rules), publish=hub.publish)
+        settings = PoolSettings(name="bench", adapter="benchmarks.pool_calls:Nothing", size=WORKERS)
+        self._pools = Pools([settings], self._recorder, hub)
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(self._pools.run(), name="pools")
+        self._draining = loop.create_task(self._drain(), name="drain")
+        await self._pools.ready()
+
+    async def _stop(self) -> None:
+        for task in (self._draining, self._running):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _drain(self) -> None:
+        """What an engine's pulse does."""
+        while True:
+            self._recorder.drain()
+            await asyncio.sleep(0.016)
+
+
+async def _timed(call: Callable[[], Awaitable[None]]) -> float:
+    left = CALLS
+
+    async def lane() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await call()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
+    return (time.perf_counter() - began) / CALLS * 1e6
+
+
+def _executor() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("fork"))
