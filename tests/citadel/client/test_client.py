@@ -111,7 +111,7 @@ async def test_a_command_is_cancelled_by_id(client: Client) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(doze())
         async with asyncio.timeout(20):
-            while await client.pools.cancel("nap-1") == "unknown":  # noqa: ASYNC110 - its start is not announced
+            while await client.pools.cancel("nap-1") == "unknown":
                 await asyncio.sleep(0.02)
     assert await client.pools.cancel("nap-1") == "unknown"
 
