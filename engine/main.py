@@ -224,6 +224,7 @@ class _State:
 async def _state(folder: Path, stack: contextlib.AsyncExitStack) -> _State:
     hub = LiveHub(uuid.uuid4().hex)
     recorder = Recorder(publish=hub.publish)
+    hub.extra["span"] = recorder.open_rows
     loop = asyncio.get_running_loop()
 
     def trouble(name: str, text: str) -> None:
@@ -234,7 +235,7 @@ async def _state(folder: Path, stack: contextlib.AsyncExitStack) -> _State:
 
     spans = SpanStore(folder / "spans.db", on_trouble=trouble)
     stack.push_async_callback(asyncio.to_thread, spans.close)
-    recorder.sinks.append(spans.write)
+    recorder.keep_in(spans)
     if spans.set_aside:
         recorder.event("store.set_aside", subject=str(spans.set_aside), severity="warning")
     store = OperationalStore.in_folder(folder)

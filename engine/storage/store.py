@@ -88,15 +88,7 @@ class OperationalStore:
         try:
             await self._do(self._migrate)
         except (SQLAlchemyError, CommandError, OSError) as error:
-            newer = "Can't locate revision" in str(error)
-            raise BadConfig(
-                f"the database {self._shown} cannot be opened: "
-                + ("it is from a newer Citadel" if newer else str(error).splitlines()[0]),
-                subject=self._shown,
-                remedy="Install the newer Citadel, or give another folder: --data-dir DIR"
-                if newer
-                else "Give a folder that can be written: --data-dir DIR",
-            ) from error
+            raise self._not_opened(error) from error
 
     async def close(self) -> None:
         """Ends the thread and the connections."""
@@ -166,8 +158,10 @@ class OperationalStore:
 
         return await self._do(read)
 
-    async def save_document(self, document: Document, before: Mapping[str, Any]) -> AuditEntry:
-        """Adds a revision and its audit entry: both or neither."""
+    def save_document(
+        self, document: Document, before: Mapping[str, Any]
+    ) -> asyncio.Future[AuditEntry]:
+        """Adds a revision and its audit entry: both or neither, whoever still waits for it."""
 
         def write() -> AuditEntry:
             with self._begin() as connection:
@@ -191,7 +185,7 @@ class OperationalStore:
                     document.reason,
                 )
 
-        return await self._do(write)
+        return self._do(write)
 
     async def save_mission(self, mission_id: str, started_ns: int, body: str) -> None:
         """Remembers a mission as it is now; forgets the oldest past MISSIONS_KEPT."""
@@ -223,8 +217,23 @@ class OperationalStore:
     def _shown(self) -> str:
         return self._url.removeprefix("sqlite:///")
 
-    async def _do(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+    def _not_opened(self, error: Exception) -> BadConfig:
+        text = str(error).splitlines()[0]
+        cause, remedy = text, "Give a folder that can be written: --data-dir DIR"
+        if "Can't locate revision" in text:
+            cause = "it is from a newer Citadel"
+            remedy = "Install the newer Citadel, or give another folder: --data-dir DIR"
+        elif "not a database" in text or "malformed" in text:
+            cause = "it is damaged"
+            remedy = "Put a backup in its place, or give another folder: --data-dir DIR"
+        return BadConfig(
+            f"the database {self._shown} cannot be opened: {cause}",
+            subject=self._shown,
+            remedy=remedy,
+        )
+
+    def _do(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def _begin(self) -> Any:
         assert self._engine is not None, "open() comes first"

@@ -71,9 +71,9 @@ class VersionedDocument(Generic[T]):
         """Puts the newest stored revision in force, or stores the default as the first."""
         stored = await self._store.load_document(self.name)
         if stored is None:
-            await self._save(self.current, before={})
-        else:
-            self.current = self._versioned(stored)
+            await self._put_in_force(self.current, before={})
+            return
+        self.current = self._versioned(stored)
         self._tell()
 
     async def get(self, revision: int = 0) -> Versioned[T]:
@@ -118,13 +118,11 @@ class VersionedDocument(Generic[T]):
                 reason=reason,
                 time_ns=self._clock(),
             )
-            await self._save(new, before=self._wrapped(before.body))
-            self.current = new
-            self._tell()
+            await self._put_in_force(new, before=self._wrapped(before.body))
             return new
 
-    async def _save(self, new: Versioned[T], before: dict[str, Any]) -> None:
-        entry = await self._store.save_document(
+    async def _put_in_force(self, new: Versioned[T], before: dict[str, Any]) -> None:
+        saving = self._store.save_document(
             Document(
                 name=self.name,
                 revision=new.revision,
@@ -135,7 +133,19 @@ class VersionedDocument(Generic[T]):
             ),
             before,
         )
+        gone: asyncio.CancelledError | None = None
+        try:
+            await asyncio.shield(saving)
+        except asyncio.CancelledError as error:
+            # Its caller went away, but what the store has begun it ends: that is then in force.
+            gone = error
+            await asyncio.wait([saving])
+        entry = saving.result()
+        self.current = new
         self._on_audit(entry)
+        self._tell()
+        if gone:
+            raise gone
 
     def _wrapped(self, body: T) -> dict[str, Any]:
         return {self.name: self._encode(body)}

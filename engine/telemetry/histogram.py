@@ -10,15 +10,15 @@ from collections.abc import Mapping
 
 SCALE = 4
 PER_OCTAVE = 2**SCALE
-SMALLEST_SECONDS = 1e-9
-"""Anything shorter is counted as this."""
-
-_PER_LOG = PER_OCTAVE / math.log(2)
+SMALLEST_SECONDS = 2.0**-30
+LARGEST_SECONDS = 2.0**20
+"""A nanosecond and twelve days: anything beyond is counted as this, which bounds the buckets."""
 
 
 def bucket_of(seconds: float) -> int:
     """The index i of the bucket with 2^(i/16) < seconds <= 2^((i+1)/16)."""
-    return math.ceil(math.log(max(seconds, SMALLEST_SECONDS)) * _PER_LOG) - 1
+    bounded = min(LARGEST_SECONDS, max(SMALLEST_SECONDS, seconds))  # NaN: the smallest
+    return math.ceil(math.log2(bounded) * PER_OCTAVE) - 1
 
 
 def upper_bound(bucket: int) -> float:
@@ -53,24 +53,16 @@ class Histogram:
     def record(self, seconds: float) -> None:
         """Counts one duration."""
         bucket = bucket_of(seconds)
+        self.counts[bucket] = self.counts.get(bucket, 0) + 1
         self.fresh[bucket] = self.fresh.get(bucket, 0) + 1
         self.total += 1
-        self.sum += seconds
+        self.sum += min(LARGEST_SECONDS, max(0.0, seconds))
 
     def take_fresh(self) -> dict[int, int]:
-        """The counts since the last call; folds them into `counts`."""
+        """The counts since the last call."""
         fresh, self.fresh = self.fresh, {}
-        for bucket, count in fresh.items():
-            self.counts[bucket] = self.counts.get(bucket, 0) + count
         return fresh
 
     def quantile(self, q: float) -> float:
         """The q-quantile over all that was recorded, in seconds."""
-        return quantile(self.merged(), q)
-
-    def merged(self) -> dict[int, int]:
-        """The counts of all that was recorded."""
-        merged = dict(self.counts)
-        for bucket, count in list(self.fresh.items()):
-            merged[bucket] = merged.get(bucket, 0) + count
-        return merged
+        return quantile(self.counts, q)

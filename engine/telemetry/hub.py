@@ -2,53 +2,79 @@
 
 Loop thread only. One ring of RING_LIMIT rows serves all watchers; none of them can slow the engine.
 A watcher that falls behind gets larger batches with state rows reduced to the last one of each key;
-one that falls out of the ring gets an explicit gap.
+one that falls out of the ring gets an explicit gap. It holds no row for any watcher.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from itertools import islice
-from typing import Any, NamedTuple
 
 from citadel.errors import InvalidRequest
 from citadel.vocabulary import GONE
 from citadel.wire.columns import pack
 from citadel.wire.messages import ColumnBatch, Gap, WatchBatch
 from citadel.wire.topics import STREAMED, TOPICS
+from engine.telemetry.batches import Row, Stretch, collect
+from engine.telemetry.rows import check_row
 
 RING_LIMIT = 65_536
 """Rows that a watcher may be behind before it loses some."""
 BATCH_ROWS = 256
 BATCH_SECONDS = 0.016
+"""A batch leaves when this many rows wait, or when the first has waited so long."""
+SLOW_ROWS = 4 * BATCH_ROWS
+"""A watcher that is further behind is slow."""
 SLOW_BATCH_ROWS = 8_192
 """Rows that one batch to a slow watcher stands for."""
+HEARTBEAT_SECONDS = 1.0
+"""Without news a batch without rows leaves this often: the client knows that the engine lives, and
+where to resume."""
 LOG_LIMIT = 2_000
 """Rows of each log topic that a snapshot holds."""
 _RECENT_LIMITS = {"latency": 20_000, "span": 5_000}
+_TRUSTED = frozenset({"span", "latency", "counter"})
+"""Topics whose rows are made in this package, many a second: not checked one by one."""
 
 
-class _Entry(NamedTuple):
-    topic: str
-    row: tuple[Any, ...]
+class _Waiter:
+    """A watcher that sleeps until the sequence reaches a number."""
+
+    __slots__ = ("event", "target")
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.target = 0
+
+    async def reach(self, target: int, seconds: float) -> None:
+        """Sleeps until the sequence is there, or the time is over."""
+        self.target = target
+        self.event.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.event.wait()
 
 
 class LiveHub:
     """All rows of one engine instance, in order."""
 
-    def __init__(self, instance_id: str, *, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, instance_id: str, *, clock: Callable[[], int] = time.time_ns, ring: int = RING_LIMIT
+    ) -> None:
         self.instance_id = instance_id
         self.seq = 0
+        self.extra: dict[str, Callable[[], Iterable[Row]]] = {}
+        """Rows that a topic's snapshot begins with, computed when it is taken."""
         self._clock = clock
-        self._ring: deque[_Entry] = deque(maxlen=RING_LIMIT)
-        self._state: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
-        self._logs: dict[str, deque[tuple[Any, ...]]] = {}
+        self._ring: list[tuple[str, Row]] = [("", ())] * ring
+        self._state: dict[str, dict[Row, Row]] = {}
+        self._logs: dict[str, deque[Row]] = {}
         self._keys: dict[str, tuple[int, ...]] = {}
         self._state_column: dict[str, int] = {}
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: set[_Waiter] = set()
         for name in STREAMED:
             topic = TOPICS[name]
             columns = list(topic.columns)
@@ -60,35 +86,39 @@ class LiveHub:
             else:
                 self._logs[name] = deque(maxlen=_RECENT_LIMITS.get(name, LOG_LIMIT))
 
-    def publish(self, topic: str, row: tuple[Any, ...]) -> None:
-        """Appends one row, in the order of the topic's columns."""
-        self.seq += 1
-        self._ring.append(_Entry(topic, row))
+    def publish(self, topic: str, row: Row) -> None:
+        """Appends one row, in the order of the topic's columns.
+
+        Raises:
+            EngineError: the row does not fit; the fault is its publisher's.
+        """
+        if topic not in _TRUSTED:
+            check_row(topic, row)
+        self.seq = seq = self.seq + 1
+        ring = self._ring
+        ring[seq % len(ring)] = (topic, row)
         log = self._logs.get(topic)
         if log is not None:
             log.append(row)
         else:
             self._remember(topic, row)
         for waiter in self._waiters:
-            waiter.set()
+            if seq >= waiter.target:
+                waiter.event.set()
 
-    def publish_many(self, topic: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def publish_many(self, topic: str, rows: Iterable[Row]) -> None:
         """Appends rows of one topic."""
         for row in rows:
             self.publish(topic, row)
 
-    def state(self, topic: str) -> list[tuple[Any, ...]]:
+    def state(self, topic: str) -> list[Row]:
         """The present rows of a state topic."""
         return list(self._state[topic].values())
 
     def snapshot(self, topics: Sequence[str]) -> tuple[int, list[ColumnBatch]]:
         """The sequence number of now, and per topic the present state or the newest rows."""
         wanted = self._checked(topics)
-        batches = [
-            pack(name, list(self._logs[name]) if name in self._logs else self.state(name))
-            for name in wanted
-        ]
-        return self.seq, batches
+        return self.seq, [pack(name, self._present(name)) for name in wanted]
 
     async def watch(
         self, topics: Sequence[str], since_seq: int, instance_id: str
@@ -96,75 +126,76 @@ class LiveHub:
         """Yields batches from after `since_seq`, for as long as the caller listens.
 
         Sequence numbers count the rows of all topics, so a batch's numbers have holes where other
-        topics' rows were; `last_seq` of one batch + 1 is always `first_seq` of the next.
+        topics' rows were; `last_seq` of one batch + 1 is always `first_seq` of the next, or the
+        `from_seq` of its gap.
         """
         wanted = frozenset(self._checked(topics))
-        cursor = since_seq or self.seq
-        cause = ""
-        if (instance_id and instance_id != self.instance_id) or cursor > self.seq:
-            cursor, cause = self.seq, "restarted"
-        event = asyncio.Event()
-        self._waiters.add(event)
+        gap = self._resumed(since_seq, instance_id)
+        said = gap.to_seq if gap else since_seq or self.seq
+        cursor = said
+        waiter = _Waiter()
+        self._waiters.add(waiter)
+        beat = time.monotonic() + HEARTBEAT_SECONDS
         try:
             while True:
-                gap = self._gap(cursor, cause)
-                if gap is not None:
-                    cursor, cause = gap.to_seq, ""
-                elif cursor == self.seq:
-                    event.clear()
-                    await event.wait()
-                    if self.seq - cursor < BATCH_ROWS:
-                        await asyncio.sleep(BATCH_SECONDS)
+                if gap is None and cursor == self.seq and time.monotonic() < beat:
+                    await waiter.reach(cursor + 1, beat - time.monotonic())
+                    if 0 < self.seq - cursor < BATCH_ROWS:
+                        await waiter.reach(cursor + BATCH_ROWS, BATCH_SECONDS)
                     continue
-                batch = self._batch(wanted, cursor, gap)
-                if batch.batches or gap is not None:
-                    yield batch
-                else:
-                    await asyncio.sleep(BATCH_SECONDS)
-                cursor = batch.last_seq
+                if cursor < self._oldest() - 1:
+                    cursor = self._oldest() - 1
+                    gap = Gap(from_seq=said + 1, to_seq=cursor, cause="slow_client")
+                    said = cursor
+                slow = self.seq - cursor > SLOW_ROWS
+                stretch = self._stretch(cursor, wanted, slow=slow)
+                cursor += stretch.taken
+                if stretch.tables or gap or time.monotonic() >= beat:
+                    yield self._batch(said + 1, cursor, stretch, gap, slow=slow)
+                    said, gap = cursor, None
+                    beat = time.monotonic() + HEARTBEAT_SECONDS
         finally:
-            self._waiters.discard(event)
+            self._waiters.discard(waiter)
 
-    def _gap(self, cursor: int, cause: str) -> Gap | None:
-        oldest = self.seq - len(self._ring)
-        if cause:
-            return Gap(from_seq=0, to_seq=self.seq, cause=cause)
-        if cursor < oldest:
-            return Gap(from_seq=cursor + 1, to_seq=oldest, cause="slow_client")
+    def _resumed(self, since_seq: int, instance_id: str) -> Gap | None:
+        """What a watcher that comes back has missed for good."""
+        if not since_seq:
+            return None
+        if (instance_id and instance_id != self.instance_id) or since_seq > self.seq:
+            return Gap(from_seq=0, to_seq=self.seq, cause="restarted")
+        if since_seq < self._oldest() - 1:
+            return Gap(from_seq=since_seq + 1, to_seq=self._oldest() - 1, cause="retention")
         return None
 
-    def _batch(self, wanted: frozenset[str], cursor: int, gap: Gap | None) -> WatchBatch:
-        behind = self.seq - cursor
-        slow = behind > 4 * BATCH_ROWS
-        take = min(behind, SLOW_BATCH_ROWS if slow else BATCH_ROWS)
-        start = len(self._ring) - behind
-        tables: dict[str, list[tuple[Any, ...]]] = {}
-        for entry in islice(self._ring, start, start + take):
-            if entry.topic in wanted:
-                tables.setdefault(entry.topic, []).append(entry.row)
-        if slow:
-            tables = {name: self._coalesced(name, rows) for name, rows in tables.items()}
+    def _oldest(self) -> int:
+        """The oldest number that the ring still has."""
+        return max(1, self.seq - len(self._ring) + 1)
+
+    def _stretch(self, cursor: int, wanted: frozenset[str], *, slow: bool) -> Stretch:
+        take = min(self.seq - cursor, SLOW_BATCH_ROWS if slow else BATCH_ROWS)
+        ring, size = self._ring, len(self._ring)
+        entries = (ring[seq % size] for seq in range(cursor + 1, cursor + take + 1))
+        return collect(entries, wanted, self._keys if slow else {})
+
+    def _batch(
+        self, first_seq: int, last_seq: int, stretch: Stretch, gap: Gap | None, *, slow: bool
+    ) -> WatchBatch:
         return WatchBatch(
             instance_id=self.instance_id,
-            first_seq=cursor + 1,
-            last_seq=cursor + take,
+            first_seq=first_seq,
+            last_seq=last_seq,
             time_unix_nanos=self._clock(),
-            batches=tuple(pack(name, rows) for name, rows in tables.items()),
+            batches=tuple(pack(name, rows) for name, rows in stretch.tables.items()),
             gap=gap,
             coalesced=slow,
         )
 
-    def _coalesced(self, topic: str, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        if topic not in self._keys:
-            return rows
-        last: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        for row in rows:
-            key = tuple(row[index] for index in self._keys[topic])
-            last.pop(key, None)
-            last[key] = row
-        return list(last.values())
+    def _present(self, topic: str) -> list[Row]:
+        extra = self.extra.get(topic)
+        rows = self._logs[topic] if topic in self._logs else self._state[topic].values()
+        return [*(extra() if extra else ()), *rows]
 
-    def _remember(self, topic: str, row: tuple[Any, ...]) -> None:
+    def _remember(self, topic: str, row: Row) -> None:
         key = tuple(row[index] for index in self._keys[topic])
         column = self._state_column.get(topic)
         if column is not None and row[column] == GONE:

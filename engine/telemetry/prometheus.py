@@ -24,13 +24,14 @@ from prometheus_client.registry import Collector
 
 from citadel.errors import AddressInUse, BadConfig
 from engine.telemetry.catalogue import COUNTERS, DURATIONS, GAUGES, Entry
-from engine.telemetry.histogram import Histogram, upper_bound
+from engine.telemetry.histogram import PER_OCTAVE, Histogram
 from engine.telemetry.pulse import Pulse
 from engine.telemetry.recorder import Recorder
 
 Labelled = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
-BOUNDS = tuple(0.0005 * 2**step for step in range(16))
-"""Upper bounds of the buckets on the page, in seconds: 0.5 ms to 16 s, an octave apart."""
+OCTAVES = range(-14, 7)
+"""Upper bounds of the buckets on the page, as powers of two of seconds: 61 µs to 64 s. They are
+bounds of our own buckets too, so the page's counts are exact."""
 
 
 def prometheus_name(name: str) -> str:
@@ -129,13 +130,13 @@ def _histogram(name: str, entry: Entry, subjects: Iterable[tuple[str, Histogram]
         f"{prometheus_name(name)}_seconds", entry.help, labels=entry.labels
     )
     for subject, histogram in subjects:
-        counts = histogram.merged()
+        counts = dict(histogram.counts)
         edges = [
             (
-                str(bound),
-                float(sum(n for b, n in counts.items() if upper_bound(b) <= bound * 1.0001)),
+                str(2.0**octave),
+                float(sum(n for bucket, n in counts.items() if bucket < octave * PER_OCTAVE)),
             )
-            for bound in BOUNDS
+            for octave in OCTAVES
         ]
         edges.append(("+Inf", float(sum(counts.values()))))
         metric.add_metric([subject] if entry.labels else [], edges, histogram.sum)

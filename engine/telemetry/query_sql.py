@@ -8,23 +8,20 @@ from typing import Any
 from citadel.query import And, Compare, Expr, Flag, Not, Or
 
 _COLUMNS = {
-    "name": "name",
-    "mission": "mission",
-    "class": "mission_class",
-    "sentinel": "sentinel",
-    "pool": "pool",
-    "source": "source",
-    "service": "service",
-    "status": "status",
-    "dur": "(end_ns - start_ns)",
-    "trace": "printf('%016x%016x', trace_hi, trace_lo)",
+    "name": "span.name",
+    "mission": "span.mission",
+    "class": "span.mission_class",
+    "sentinel": "span.sentinel",
+    "pool": "span.pool",
+    "source": "span.source",
+    "service": "span.service",
+    "status": "span.status",
+    "dur": "(span.end_ns - span.start_ns)",
+    "trace": "printf('%016x%016x', span.trace_hi, span.trace_lo)",
 }
 _FLAGS = {
-    "error": "status = 2",
-    "flagged": (
-        "(source = 'guard' AND json_extract(attributes, '$.\"citadel.guard.decision\"')"
-        " IN ('flag', 'redact', 'block'))"
-    ),
+    "error": "span.status = 2",
+    "flagged": "span.flagged",
 }
 
 
@@ -51,7 +48,7 @@ def _compare(comparison: Compare) -> tuple[str, list[Any]]:
     value: Any = comparison.value
     if comparison.field.startswith("attr."):
         key = json.dumps(comparison.field.removeprefix("attr."))
-        column, values = "json_extract(attributes, ?)", [f"$.{key}"]
+        column, values = "json_extract(span.attributes, ?)", [f"$.{key}"]
         number = _number(value)
         if number is not None and comparison.operator != "~":
             value = number

@@ -7,17 +7,21 @@ are exact. The first rule that matches decides; when none does, the trace is kep
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from citadel.errors import InvalidRequest
 from citadel.wire.messages import SamplingPreview, SamplingRule
 
 RANDOM_BITS = 56
 REMEMBERED_ROOTS = 65_536
+"""Decisions that are remembered: for spans of the trace still to come, and for previews."""
 MAX_RULES = 256
+_MATCHES_REMEMBERED = 4_096
+_KEEP_ALL = 0
 DEFAULT_RULES = (
     SamplingRule(id="critical", mission_class="critical", rate=1.0),
     SamplingRule(id="training", mission_class="training", rate=0.1),
@@ -25,8 +29,7 @@ DEFAULT_RULES = (
 _MASK = 2**RANDOM_BITS - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """What rules match: the attributes of the first span that was seen of a trace."""
 
     mission_class: str = ""
@@ -105,25 +108,32 @@ class Sampler:
 
     def __init__(self, rules: Iterable[SamplingRule] = DEFAULT_RULES) -> None:
         self.rules = validated(rules)
-        self._roots: dict[int, RootDecision] = {}
-        self._order: deque[int] = deque()
+        self._roots: OrderedDict[int, RootDecision] = OrderedDict()
+        self._thresholds: dict[Root, int] = {}
 
     def replace(self, rules: Iterable[SamplingRule]) -> None:
         """Puts other rules in force, for traces that begin from now on."""
         self.rules = validated(rules)
+        self._thresholds.clear()
 
     def kept(
         self, trace_id: int, root: Root, now_ns: int, *, sampled_by_caller: bool = True
     ) -> bool:
-        """The decision for a trace: made once, then remembered for its later spans."""
+        """The decision for a trace: made once, then remembered for its later spans.
+
+        The traces that were asked for longest ago are forgotten first.
+        """
         known = self._roots.get(trace_id)
         if known is not None:
+            self._roots.move_to_end(trace_id)
             return known.kept
-        kept = sampled_by_caller and decide(self.rules, trace_id, root)
-        if len(self._order) >= REMEMBERED_ROOTS:
-            self._roots.pop(self._order.popleft(), None)
-        self._order.append(trace_id)
+        limit = self._thresholds.get(root)
+        if limit is None:
+            limit = self._threshold(root)
+        kept = sampled_by_caller and (trace_id & _MASK) >= limit
         self._roots[trace_id] = RootDecision(now_ns, trace_id, root, kept)
+        if len(self._roots) > REMEMBERED_ROOTS:
+            self._roots.popitem(last=False)
         return kept
 
     def flag(self, trace_id: int) -> None:
@@ -151,3 +161,12 @@ class Sampler:
             flagged_lost=flagged_lost,
             matched=dict(matched),
         )
+
+    def _threshold(self, root: Root) -> int:
+        """Finds it once for all roots that look the same."""
+        rule = match(self.rules, root)
+        limit = _KEEP_ALL if rule is None else threshold(rule.rate)
+        if len(self._thresholds) >= _MATCHES_REMEMBERED:
+            self._thresholds.clear()
+        self._thresholds[root] = limit
+        return limit

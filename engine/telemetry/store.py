@@ -1,8 +1,8 @@
 """The span store: SQLite in WAL mode, one writer thread, readers that never wait for it.
 
 `write` is called on the loop thread and only queues; what does not fit is dropped and counted.
-Reads run in threads on connections of their own, opened read-only. A database that is corrupt is
-set aside under another name, and a new one begun.
+Reads run in threads on connections of their own, opened read-only, and are stopped when they take
+too long. A database that is corrupt is set aside under another name, and a new one begun.
 """
 
 from __future__ import annotations
@@ -17,9 +17,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from citadel.errors import BadConfig
+from citadel.errors import BadConfig, DeadlineExceeded
 from citadel.query import Expr
+from engine.telemetry.encode import Row
 from engine.telemetry.query_sql import where
+from engine.telemetry.span_schema import (
+    INSERT_SPAN,
+    SPAN_COLUMNS,
+    SUMMARY_COLUMNS,
+    UPSERT_TRACE,
+    FutureVersion,
+    from_sqlite,
+    make_tables,
+    signed,
+    to_sqlite,
+    trace_rows,
+)
 
 QUEUE_BATCHES = 256
 """Batches that may wait for the writer."""
@@ -28,70 +41,69 @@ BATCH_SECONDS = 0.05
 MAX_SPANS_OF_TRACE = 200_000
 MAX_TRACES = 1_000
 RETAIN_SPANS = 5_000_000
-"""The oldest spans past this many are deleted."""
+"""The oldest traces are deleted while there are more spans than this."""
 RETENTION_EVERY_ROWS = 50_000
-_2_63 = 2**63
-_2_64 = 2**64
+EXPIRE_TRACES = 500
+"""Traces deleted in one transaction, so that spans never wait long for retention."""
+READ_SECONDS = 10.0
+READERS = 4
+"""Reads at a time; more wait their turn."""
+_STEPS = 10_000
+"""SQLite's steps between two looks at the clock."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS span (
-  trace_hi INTEGER NOT NULL, trace_lo INTEGER NOT NULL, span_id INTEGER NOT NULL,
-  parent_id INTEGER NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL,
-  kind INTEGER NOT NULL, status INTEGER NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL,
-  service TEXT NOT NULL, mission TEXT NOT NULL, mission_class TEXT NOT NULL,
-  sentinel TEXT NOT NULL, pool TEXT NOT NULL, attributes TEXT NOT NULL, events TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS span_by_trace ON span (trace_hi, trace_lo);
-CREATE INDEX IF NOT EXISTS span_by_start ON span (start_ns);
-PRAGMA user_version = 1;
-"""
-_INSERT = "INSERT INTO span VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_SUMMARY = """
-SELECT trace_hi, trace_lo,
-  coalesce(max(CASE WHEN parent_id = 0 THEN name END), min(name)),
-  min(start_ns), max(end_ns), count(*), sum(status = 2), sum(source = 'guard' AND
-    json_extract(attributes, '$."citadel.guard.decision"') IN ('flag', 'redact', 'block')),
-  max(mission), max(mission_class)
-FROM span WHERE (trace_hi, trace_lo) IN (
-  SELECT trace_hi, trace_lo FROM span WHERE {where}
-  GROUP BY trace_hi, trace_lo ORDER BY max(start_ns) DESC LIMIT ?)
-GROUP BY trace_hi, trace_lo ORDER BY min(start_ns) DESC
-"""
+_Item = Sequence[Row] | threading.Event | None
 
 
 class SpanStore:
     """Spans on disk, by trace and by time."""
 
-    def __init__(self, path: Path, *, on_trouble: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_trouble: Callable[[str, str], None] | None = None,
+        retain_spans: int = RETAIN_SPANS,
+    ) -> None:
         """Opens or makes the database.
 
         Args:
             path: the database file.
             on_trouble: told an event's name (store.failed, store.set_aside) and a text; called from
                 the writer thread.
+            retain_spans: the oldest traces are deleted while there are more spans than this.
 
         Raises:
-            BadConfig: the folder cannot be written.
+            BadConfig: the folder cannot be written, or the database is of a newer Citadel.
         """
         self._path = path
         self._on_trouble = on_trouble
-        self._queue: queue.Queue[Sequence[tuple[Any, ...]] | threading.Event | None] = queue.Queue(
-            QUEUE_BATCHES
-        )
+        self._retain_spans = retain_spans
+        self._queue: queue.Queue[_Item] = queue.Queue(QUEUE_BATCHES)
+        self._readers = asyncio.Semaphore(READERS)
         self.set_aside: Path | None = None
+        self.written = self.lost = 0
+        """Spans that were written, and that were taken but could not be; the writer's."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open_or_set_aside()
+            connection = self._open_or_set_aside()
+        except FutureVersion as error:
+            raise BadConfig(
+                f"the span store {path} is of a newer Citadel (version {error})",
+                subject=str(path),
+                remedy="Install the newer Citadel, or give another folder: --data-dir DIR",
+            ) from error
         except (OSError, sqlite3.OperationalError) as error:
             raise BadConfig(
                 f"the span store {path} cannot be written: {error}",
                 subject=str(path),
                 remedy="Give a folder that can be written: --data-dir DIR",
             ) from error
-        self._thread = threading.Thread(target=self._write_forever, name="span-store", daemon=True)
+        self._thread = threading.Thread(
+            target=self._write_forever, args=(connection,), name="span-store", daemon=True
+        )
         self._thread.start()
 
-    def write(self, rows: Sequence[tuple[Any, ...]]) -> int:
+    def write(self, rows: Sequence[Row]) -> int:
         """Queues rows of topic `span`; returns how many were dropped because the queue is full."""
         dropped = 0
         for start in range(0, len(rows), BATCH_ROWS):
@@ -116,85 +128,127 @@ class SpanStore:
 
     async def search(
         self, expression: Expr | None, *, limit: int = 100, since_ns: int = 0, until_ns: int = 0
-    ) -> list[tuple[Any, ...]]:
-        """Rows of topic `trace_summary`, newest first, of traces with a span that matches."""
-        condition, values = where(expression)
-        clauses, bound = [f"({condition})"], list(values)
+    ) -> list[Row]:
+        """Rows of topic `trace_summary`, newest first, of traces with a span that matches.
+
+        Raises:
+            DeadlineExceeded: so much had to be read that it took too long.
+        """
+        clauses, bound = ["1"], list[Any]()
         if since_ns:
             clauses.append("start_ns >= ?")
             bound.append(since_ns)
         if until_ns:
             clauses.append("start_ns <= ?")
             bound.append(until_ns)
-        sql = _SUMMARY.format(where=" AND ".join(clauses))
-        found = await asyncio.to_thread(self._read, sql, (*bound, min(limit or 100, MAX_TRACES)))
-        return [(_unsigned(row[0]), _unsigned(row[1]), *row[2:]) for row in found]
-
-    async def get(
-        self, trace_id: int, limit: int = MAX_SPANS_OF_TRACE
-    ) -> tuple[list[tuple[Any, ...]], bool]:
-        """The spans of a trace by start time, and whether there were more than the limit."""
-        key = (_signed(trace_id >> 64), _signed(trace_id % _2_64))
-        found = await asyncio.to_thread(
-            self._read,
-            "SELECT * FROM span WHERE trace_hi = ? AND trace_lo = ? ORDER BY start_ns LIMIT ?",
-            (*key, limit + 1),
+        if expression is not None:
+            condition, values = where(expression)
+            clauses.append(
+                "EXISTS (SELECT 1 FROM span WHERE span.trace_hi = trace.trace_hi"  # noqa: S608 - values are bound
+                f" AND span.trace_lo = trace.trace_lo AND ({condition}))"
+            )
+            bound += values
+        sql = (
+            f"SELECT {SUMMARY_COLUMNS} FROM trace WHERE {' AND '.join(clauses)}"  # noqa: S608 - values are bound
+            " ORDER BY start_ns DESC LIMIT ?"
         )
-        rows = [(*map(_unsigned, row[:4]), *row[4:]) for row in found[:limit]]
-        return rows, len(found) > limit
+        found = await self._read(sql, (*bound, min(limit or 100, MAX_TRACES)))
+        return [from_sqlite(row, 2) for row in found]
 
-    def _read(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def get(self, trace_id: int, limit: int = MAX_SPANS_OF_TRACE) -> tuple[list[Row], bool]:
+        """The spans of a trace by start time, and whether there were more than the limit."""
+        found = await self._read(
+            f"SELECT {SPAN_COLUMNS} FROM span WHERE trace_hi = ? AND trace_lo = ?"  # noqa: S608 - constants
+            " ORDER BY start_ns LIMIT ?",
+            (signed(trace_id >> 64), signed(trace_id % 2**64), limit + 1),
+        )
+        return [from_sqlite(row, 4) for row in found[:limit]], len(found) > limit
+
+    async def _read(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        async with self._readers:
+            return await asyncio.to_thread(self._read_now, sql, values)
+
+    def _read_now(self, sql: str, values: Sequence[Any]) -> list[Row]:
         uri = f"{self._path.resolve().as_uri()}?mode=ro"
+        end = time.monotonic() + READ_SECONDS
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection:
-            return connection.execute(sql, values).fetchall()
+            connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            try:
+                return connection.execute(sql, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "interrupted" not in str(error):
+                    raise
+                raise DeadlineExceeded(
+                    f"the search took longer than {READ_SECONDS:g} s",
+                    remedy="Narrow the time range, or name the mission in the filter",
+                ) from error
 
-    def _open_or_set_aside(self) -> None:
+    def _open_or_set_aside(self) -> sqlite3.Connection:
         try:
-            self._connect().close()
+            return self._connect()
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            if not _is_corrupt(error):
                 raise
             aside = self._path.with_suffix(f".corrupt-{time.time_ns()}")
             self._path.rename(aside)
             for suffix in ("-wal", "-shm"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             self.set_aside = aside
-            self._connect().close()
+            return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=5.0)
+        # Opened on one thread, then the writer's alone.
+        connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
-        except sqlite3.Error:
+            make_tables(connection)
+        except (sqlite3.Error, FutureVersion):
             connection.close()
             raise
         return connection
 
-    def _write_forever(self) -> None:
-        connection = self._connect()
+    def _write_forever(self, connection: sqlite3.Connection) -> None:
+        """The writer thread; it ends on None alone, whatever a batch holds."""
         written = 0
-        with contextlib.closing(connection):
-            for batch, waiting in self._batches():
-                try:
-                    with connection:
-                        connection.executemany(_INSERT, map(_to_sqlite, batch))
-                    written += len(batch)
-                    if written >= RETENTION_EVERY_ROWS:
-                        written = 0
-                        _retain(connection)
-                except sqlite3.Error as error:
-                    if self._on_trouble:
-                        self._on_trouble("store.failed", f"{len(batch)} spans lost: {error}")
-                for event in waiting:
-                    event.set()
+        for batch, waiting in self._batches():
+            try:
+                if batch:
+                    _write_batch(connection, batch)
+                self.written += len(batch)
+                written += len(batch)
+                if written >= min(RETENTION_EVERY_ROWS, self._retain_spans):
+                    written = 0
+                    _retain(connection, self._retain_spans)
+            except (sqlite3.Error, ValueError, OverflowError) as error:
+                self.lost += len(batch)
+                self._tell("store.failed", f"{len(batch)} spans lost: {error}")
+                connection = self._recovered(connection, error)
+            for event in waiting:
+                event.set()
+        connection.close()
 
-    def _batches(self) -> Iterator[tuple[list[tuple[Any, ...]], list[threading.Event]]]:
+    def _recovered(self, connection: sqlite3.Connection, error: Exception) -> sqlite3.Connection:
+        """A fresh database when the present one turned out to be corrupt."""
+        if not _is_corrupt(error):
+            return connection
+        connection.close()
+        try:
+            fresh = self._open_or_set_aside()
+        except (sqlite3.Error, OSError):
+            return sqlite3.connect(":memory:")  # every batch fails from here on, and is counted
+        self._tell("store.set_aside", str(self.set_aside))
+        return fresh
+
+    def _tell(self, name: str, text: str) -> None:
+        if self._on_trouble:
+            self._on_trouble(name, text)
+
+    def _batches(self) -> Iterator[tuple[list[Row], list[threading.Event]]]:
         """What was queued, joined for up to BATCH_SECONDS or BATCH_ROWS rows; ends on None."""
         ended = False
         while not ended:
-            batch: list[tuple[Any, ...]] = []
+            batch: list[Row] = []
             waiting: list[threading.Event] = []
             item = self._queue.get()
             end = time.monotonic() + BATCH_SECONDS
@@ -215,21 +269,39 @@ class SpanStore:
             yield batch, waiting
 
 
-def _retain(connection: sqlite3.Connection) -> None:
+def _write_batch(connection: sqlite3.Connection, batch: Sequence[Row]) -> None:
     with connection:
-        connection.execute(
-            "DELETE FROM span WHERE rowid <= (SELECT max(rowid) FROM span) - ?", (RETAIN_SPANS,)
-        )
+        connection.executemany(INSERT_SPAN, map(to_sqlite, batch))
+        connection.executemany(UPSERT_TRACE, trace_rows(batch))
 
 
-def _to_sqlite(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*map(_signed, row[:4]), *row[4:])
+def _retain(connection: sqlite3.Connection, most: int) -> None:
+    """Deletes whole traces, the oldest first, until there are few enough spans."""
+    excess = int(connection.execute("SELECT count(*) FROM span").fetchone()[0]) - most
+    while excess > 0:
+        oldest = connection.execute(
+            "SELECT trace_hi, trace_lo, spans FROM trace ORDER BY start_ns LIMIT ?",
+            (EXPIRE_TRACES,),
+        ).fetchall()
+        if not oldest:
+            return
+        gone: list[tuple[int, int]] = []
+        for hi, lo, spans in oldest:
+            if excess > 0:
+                gone.append((hi, lo))
+                excess -= spans
+        with connection:
+            for table in ("span", "trace"):
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE trace_hi = ? AND trace_lo = ?",  # noqa: S608 - constants
+                    gone,
+                )
 
 
-def _signed(value: int) -> int:
-    """SQLite's integers are signed."""
-    return value - _2_64 if value >= _2_63 else value
-
-
-def _unsigned(value: int) -> int:
-    return value % _2_64
+def _is_corrupt(error: Exception) -> bool:
+    """Whether it says that the file is damaged, and not that it is locked, full or read-only."""
+    return isinstance(error, sqlite3.DatabaseError) and getattr(
+        error,
+        "sqlite_errorcode",
+        sqlite3.SQLITE_CORRUPT if type(error) is sqlite3.DatabaseError else 0,
+    ) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -1,0 +1,179 @@
+"""A span that the engine records. Cheap by design: slots, no lock, nothing encoded until drained.
+
+Lives on the event loop's thread. Calls on a span that has ended do nothing, as OpenTelemetry asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Self
+
+from citadel.trace import SpanContext
+from citadel.vocabulary import STATUS_ERROR, STATUS_UNSET
+from engine.telemetry.encode import Row, attributes_json, clean, events_json
+
+if TYPE_CHECKING:
+    from engine.telemetry.recorder import Recorder
+
+MAX_EVENTS = 128
+"""Events a span keeps; the number dropped is an attribute."""
+MASK64 = 2**64 - 1
+
+current_span: ContextVar[Span | None] = ContextVar("citadel_span", default=None)
+"""The span that the present task is in."""
+
+
+class Span:
+    """A step of a trace. As a context manager it is the current span, and records an exception."""
+
+    __slots__ = (
+        "_context",
+        "_outer",
+        "_recorder",
+        "announced",
+        "attributes",
+        "end_ns",
+        "events",
+        "kind",
+        "links",
+        "mission",
+        "mission_class",
+        "name",
+        "parent_id",
+        "pool",
+        "sampled",
+        "sentinel",
+        "service",
+        "source",
+        "span_id",
+        "start_ns",
+        "status",
+        "trace_id",
+    )
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        name: str,
+        trace_id: int,
+        span_id: int,
+        parent_id: int,
+        sampled: bool,
+        kind: int,
+        source: str,
+        service: str,
+        mission: str,
+        mission_class: str,
+        sentinel: str,
+        pool: str,
+        attributes: dict[str, Any],
+        start_ns: int,
+        links: Sequence[SpanContext],
+    ) -> None:
+        self._recorder = recorder
+        self.name = name
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_id = parent_id
+        self.sampled = sampled
+        self.kind = kind
+        self.source = source
+        self.service = service
+        self.mission = mission
+        self.mission_class = mission_class
+        self.sentinel = sentinel
+        self.pool = pool
+        self.attributes = attributes
+        self.start_ns = start_ns
+        self.links = links
+        self.end_ns = 0
+        self.status = STATUS_UNSET
+        self.events: list[tuple[str, int, dict[str, Any]]] | None = None
+        self.announced = False
+        self._context: SpanContext | None = None
+        self._outer: Span | None = None
+
+    @property
+    def context(self) -> SpanContext:
+        """Ids and whether the trace is kept, to hand on."""
+        if self._context is None:
+            self._context = SpanContext(self.trace_id, self.span_id, self.sampled)
+        return self._context
+
+    def set(self, key: str, value: str | float | bool) -> None:
+        """Sets an attribute."""
+        if not self.end_ns:
+            self.attributes[key] = value
+
+    def event(self, name: str, **attributes: Any) -> None:
+        """Adds an event that happens now; those past MAX_EVENTS are counted only."""
+        self._add(name, attributes)
+
+    def error(self, error: BaseException | str) -> None:
+        """Ends up with status ERROR; an exception becomes an `exception` event, as in OTel."""
+        if self.end_ns:
+            return
+        self.status = STATUS_ERROR
+        kind = type(error).__qualname__ if isinstance(error, BaseException) else "error"
+        self.attributes["error.type"] = kind
+        self._add("exception", {"exception.type": kind, "exception.message": str(error)})
+
+    def end(self, end_ns: int | None = None) -> None:
+        """Ends it; a second call does nothing."""
+        if self.end_ns:
+            return
+        now = self._recorder.clock() if end_ns is None else end_ns
+        # The wall clock may have jumped back; a span never ends before it starts.
+        self.end_ns = max(now, self.start_ns)
+        self._recorder.finish(self)
+
+    def __enter__(self) -> Self:
+        self._outer = current_span.get()
+        current_span.set(self)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # No ContextVar.reset: a generator may be closed in another context than it was begun in.
+        current_span.set(self._outer)
+        self._outer = None
+        if error is not None:
+            self.error(error)
+        self.end()
+
+    def row(self) -> Row:
+        """The columns of topic `span`."""
+        attributes = self.attributes
+        if self.links:
+            links = [f"{link.trace_hex}-{link.span_id:016x}" for link in self.links]
+            attributes = {**attributes, "citadel.links": links}
+        return (
+            self.trace_id >> 64,
+            self.trace_id & MASK64,
+            self.span_id,
+            self.parent_id,
+            self.start_ns,
+            self.end_ns,
+            self.kind,
+            self.status,
+            clean(self.name),
+            self.source,
+            clean(self.service),
+            clean(self.mission),
+            clean(self.mission_class),
+            clean(self.sentinel),
+            clean(self.pool),
+            attributes_json(attributes),
+            events_json(self.events or ()),
+        )
+
+    def _add(self, name: str, attributes: dict[str, Any]) -> None:
+        if self.end_ns:
+            return
+        if self.events is None:
+            self.events = []
+        if len(self.events) < MAX_EVENTS:
+            self.events.append((name, self._recorder.clock(), attributes))
+            return
+        dropped = self.attributes.get("citadel.dropped_events", 0)
+        self.attributes["citadel.dropped_events"] = dropped + 1
