@@ -80,15 +80,18 @@ class Providers:
                 self._recorder.count(
                     "citadel.provider.requests", provider=info.name, outcome=outcome
                 )
-            span.set("gen_ai.response.model", reply.model)
-            span.set("gen_ai.response.finish_reasons", reply.finish_reason)
-            span.set("gen_ai.usage.input_tokens", reply.input_tokens)
-            span.set("gen_ai.usage.output_tokens", reply.output_tokens)
+            self._record(info.name, span, reply)
+        return reply
+
+    def _record(self, provider: str, span: Span, reply: ChatReply) -> None:
+        span.set("gen_ai.response.model", reply.model)
+        span.set("gen_ai.response.finish_reasons", reply.finish_reason)
+        span.set("gen_ai.usage.input_tokens", reply.input_tokens)
+        span.set("gen_ai.usage.output_tokens", reply.output_tokens)
         for direction, tokens in (("input", reply.input_tokens), ("output", reply.output_tokens)):
             self._recorder.count(
-                "citadel.provider.tokens", tokens, provider=info.name, direction=direction
+                "citadel.provider.tokens", tokens, provider=provider, direction=direction
             )
-        return reply
 
     async def close(self) -> None:
         """Ends all connections."""

@@ -27,6 +27,7 @@ from citadel.wire.messages import (
     MissionStatus,
     StartMissionRequest,
 )
+from engine.sentinels.mission_status import mission_row
 from engine.sentinels.runtime import SentinelRuntime
 from engine.sentinels.unit import Unit
 from engine.storage.store import OperationalStore
@@ -192,7 +193,7 @@ class Missions:
                 )
                 self._unsaved[status.id] = status
             self._past[status.id] = status
-            self._hub.publish("mission", _row(status))
+            self._hub.publish("mission", mission_row(status))
         self._numbers = itertools.count(len(self._past) + 1)
 
     async def run(self) -> None:
@@ -356,7 +357,7 @@ class Missions:
             if self._published.get(run.id) != run.status:
                 self._published[run.id] = run.status
                 self._unsaved[run.id] = run.status
-                self._hub.publish("mission", _row(run.status))
+                self._hub.publish("mission", mission_row(run.status))
 
     async def _save(self) -> None:
         """Stores what began or ended; progress itself is not worth a write."""
@@ -382,26 +383,3 @@ def _parameters(kind: Kind, text: str) -> BaseModel:
             subject=kind.name,
             remedy="See their schema: citadel mission kinds",
         ) from error
-
-
-def _row(status: MissionStatus) -> tuple[Any, ...]:
-    """The columns of topic `mission`."""
-    return (
-        status.id,
-        status.kind,
-        status.name,
-        status.mission_class,
-        status.state,
-        status.done,
-        status.total,
-        status.failed,
-        status.rate,
-        status.started_unix_nanos,
-        status.ended_unix_nanos,
-        status.error,
-        status.trace_id,
-        status.summary_json,
-        status.revision,
-        status.passes,
-        status.parameters_json,
-    )

@@ -118,12 +118,7 @@ class SentinelRuntime:
             NotFound: there is no such behaviour.
             InvalidRequest: the id is taken, the options make no sense, or there are too many.
         """
-        if behaviour not in self._behaviours:
-            raise NotFound(
-                f"there is no behaviour {behaviour!r}",
-                subject=behaviour,
-                remedy=f"Behaviours are {', '.join(self._behaviours)}",
-            )
+        make = self._behaviour(behaviour)
         sentinel_id = sentinel_id or f"{behaviour}-{next(self._numbers)}"
         known = self._sentinels.get(sentinel_id)
         if known is not None and not known.ended:
@@ -138,7 +133,7 @@ class SentinelRuntime:
         try:
             sentinel = Sentinel(
                 sentinel_id,
-                self._behaviours[behaviour](),
+                make(),
                 dict(options or {}),
                 mission_id=mission_id,
                 mission=mission,
@@ -369,6 +364,15 @@ class SentinelRuntime:
             if sentinel.state == "stopped" and sentinel.since_ns < old:
                 del self._sentinels[sentinel.id]
                 self._hub.publish("sentinel", sentinel.row(GONE))
+
+    def _behaviour(self, name: str) -> Callable[[], Behaviour[Any]]:
+        if name not in self._behaviours:
+            raise NotFound(
+                f"there is no behaviour {name!r}",
+                subject=name,
+                remedy=f"Behaviours are {', '.join(self._behaviours)}",
+            )
+        return self._behaviours[name]
 
     def _known(self, sentinel_id: str) -> Sentinel:
         if sentinel_id not in self._sentinels:

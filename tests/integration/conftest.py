@@ -108,7 +108,7 @@ def until() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
 
     async def wait(ask: Callable[[], Awaitable[Any]]) -> Any:
         async with asyncio.timeout(PATIENCE):
-            while not (answer := await ask()):  # noqa: ASYNC110 - it is in another process
+            while not (answer := await ask()):
                 await asyncio.sleep(0.05)
         return answer
 

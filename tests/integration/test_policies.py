@@ -79,7 +79,7 @@ async def test_a_rate_keeps_its_share_of_traces(client: Client) -> None:
     for number in range(200):
         await client.pools.call("workshop", "add", a=number, b=1)
     async with asyncio.timeout(30):
-        while (await client.traces.ledger()).in_flight:  # noqa: ASYNC110 - in another process
+        while (await client.traces.ledger()).in_flight:
             await asyncio.sleep(0.05)
     found = await client.traces.search('name="command add"', limit=1_000, since_ns=began)
     assert 57 < len(found["name"]) < 143  # within six sigma of a half

@@ -19,7 +19,9 @@ LONGEST_FUNCTION = 50
 LONG_FILES: dict[str, str] = {
     "citadel/wire/messages.py": "generated",
 }
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "engine/telemetry/recorder.py:span": "a signature of fourteen lines; no step to take out",
+}
 
 
 def sources(*folders: str) -> list[Path]:

@@ -16,11 +16,13 @@ from PySide6.QtWidgets import (
 
 from app import figures
 from app.commands import CommandSink
+from app.models.latency import LatencyHistory
+from app.models.series import SeriesHistory
 from app.store import FleetStore
 from app.theme import GRID_PX, Theme
 from app.views.bridge.heatmap import LatencyChart
 from app.views.bridge.kpi import Kpi, KpiStrip
-from app.views.bridge.lines import Line, LineChart
+from app.views.bridge.lines import Line, LineChart, Source
 from app.views.bridge.matrix import PoolMatrix
 from app.views.bridge.strips import SentinelStrips
 from app.views.bridge.timeaxis import SPANS, TimeAxis
@@ -115,62 +117,58 @@ class BridgeView(QWidget):
 
 def _kpis(store: FleetStore) -> list[Kpi]:
     series, latency = store.series, store.latency
-
-    def rate_of(*names: str) -> object:
-        def values(start: int, end: int, columns: int) -> Values:
-            return np.sum([series.rates(name, start, end, columns) for name in names], axis=0)
-
-        return values
-
-    def percentile(share: float) -> object:
-        def values(start: int, end: int, columns: int) -> Values:
-            return latency.percentiles(COMMAND, start, end, columns, [share])[0]
-
-        return values
-
-    def newest_seconds(values: Values) -> str:
-        known = values[~np.isnan(values)]
-        return figures.seconds(float(known[-1])) if len(known) else "–"
-
-    def newest_rate(values: Values) -> str:
-        # The newest column is still filling up.
-        return figures.rate(float(values[-4:-1].mean())) if len(values) else "–"
-
-    done = "citadel.commands"
-    rows: list[tuple[str, str, object, object, str]] = [
-        ("Commands", "series.1", rate_of(done), newest_rate, "Commands that ended, a second"),
-        ("Median", "series.3", percentile(0.5), newest_seconds, "p50 of run time in a worker"),
-        ("p99", "series.6", percentile(0.99), newest_seconds, "p99 of run time in a worker"),
-        (
+    hint = "of the run time of commands in a worker"
+    return [
+        Kpi("Commands", "series.1", _rates(series, "citadel.commands"), _rate, "Ended, a second"),
+        Kpi("Median", "series.3", _percentile(latency, 0.5), _seconds, f"p50 {hint}"),
+        Kpi("p99", "series.6", _percentile(latency, 0.99), _seconds, f"p99 {hint}"),
+        Kpi(
             "Queued",
             "series.2",
-            lambda s, e, c: series.values("pool.queued", s, e, c),
+            lambda start, end, columns: series.values("pool.queued", start, end, columns),
             lambda values: figures.count(float(values[-1])),
             "Commands that wait for a worker",
         ),
-        (
+        Kpi(
             "Failed",
             "decision.block",
-            lambda s, e, c: series.rates("pool.failed", s, e, c),
-            newest_rate,
+            _rates(series, "pool.failed"),
+            _rate,
             "Commands that failed, a second",
         ),
-        (
+        Kpi(
             "Guarded",
             "series.4",
-            rate_of("citadel.guard.requests"),
-            newest_rate,
+            _rates(series, "citadel.guard.requests"),
+            _rate,
             "Requests that passed the guards, a second",
         ),
-        (
+        Kpi(
             "Spans kept",
             "series.7",
-            rate_of("citadel.spans.kept"),
-            newest_rate,
+            _rates(series, "citadel.spans.kept"),
+            _rate,
             "Spans that the sampling policy kept, a second",
         ),
     ]
-    return [Kpi(*row) for row in rows]  # type: ignore[arg-type]
+
+
+def _rates(series: SeriesHistory, prefix: str) -> Source:
+    return lambda start, end, columns: series.rates(prefix, start, end, columns)
+
+
+def _percentile(latency: LatencyHistory, share: float) -> Source:
+    return lambda start, end, columns: latency.percentiles(COMMAND, start, end, columns, [share])[0]
+
+
+def _seconds(values: Values) -> str:
+    known = values[~np.isnan(values)]
+    return figures.seconds(float(known[-1])) if len(known) else "–"
+
+
+def _rate(values: Values) -> str:
+    """Of the last whole columns: the newest one is still filling up."""
+    return figures.rate(float(values[-4:-1].mean())) if len(values) else "–"
 
 
 def _throughput(store: FleetStore) -> list[Line]:

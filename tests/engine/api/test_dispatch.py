@@ -97,7 +97,7 @@ def counted(recorder: Recorder) -> dict[tuple[str, str], float]:
 async def until(condition: Callable[[], object]) -> None:
     """Waits for something that has no event, for ten seconds at most."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the condition is in code that knows no test
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -38,7 +38,7 @@ class Workshop(Adapter):
     def say(self, lines: int) -> None:
         """Prints lines of two hundred characters."""
         for number in range(lines):
-            print(f"{number:06d} " + "x" * 193)  # noqa: T201 - what the tool is for
+            print(f"{number:06d} " + "x" * 193)
 
     @tool
     def die(self) -> None:
