@@ -41,9 +41,11 @@ def chosen(choice: ThemeChoice) -> Theme:
 
 def apply(application: QApplication, theme: Theme) -> None:
     """Puts a theme on the whole application, at once."""
-    application.setStyle("Fusion")
+    if application.style().objectName().lower() != "fusion":
+        # A style sheet wraps the style: without one, so that the wrapped one is not asked.
+        application.setStyle("Fusion")
+        application.setFont(base_font())
     application.setPalette(palette(theme))
-    application.setFont(base_font())
     application.setStyleSheet(style_sheet(theme))
 
 
@@ -107,7 +109,7 @@ def style_sheet(theme: Theme) -> str:
     values = {token.replace(".", "_"): color for token, color in theme.colors.items()}
     for name, token in _QSS_ICONS.items():
         values[f"icon_{name}"] = _icon_file(name, theme.color(token)).as_posix()
-    return template.substitute(values, base_px=f"{BASE_PX}px")
+    return template.substitute(values)
 
 
 @cache

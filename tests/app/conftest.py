@@ -22,6 +22,13 @@ NOW = 1_800_000_000_000_000_000
 SECOND = 1_000_000_000
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves aside what Qt's offscreen platform says of every window."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.qt_log_ignore("propagateSizeHints"))
+
+
 def batch(topic: str, *given: Mapping[str, Any]) -> dict[str, Table]:
     """Rows of a topic as they come off the wire; what is not given is zero or empty."""
     columns = TOPICS[topic].columns
@@ -47,7 +54,7 @@ def sink() -> RecordingSink:
     return RecordingSink()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def theme(qapp: QApplication) -> Theme:
     chosen = load("dark")
     style.apply(qapp, chosen)

@@ -28,9 +28,6 @@ from citadel.wire.messages import SamplingRule
 PATIENCE = 40.0
 LEFT = Qt.MouseButton.LeftButton
 
-# What Qt's offscreen platform says of every dialog.
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
-
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -49,7 +46,7 @@ async def until(what: str, condition: Callable[[], object], seconds: float = PAT
     """Lets Qt and the engine work until something is so; fails with what was waited for."""
     try:
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - what is waited for is on screen
+            while not condition():
                 await asyncio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"waited {seconds:.0f} s in vain: {what}")

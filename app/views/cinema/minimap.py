@@ -9,9 +9,9 @@ from typing_extensions import override
 
 from app.models.waterfall import Waterfall
 from app.theme import Theme
+from app.views.cinema.geometry import NAME_PX
 from app.views.cinema.palette import lookup, tone
 from app.views.cinema.viewport import Viewport
-from app.views.cinema.waterfall import NAME_PX
 
 HEIGHT_PX = 48
 MOST_LANES = 24

@@ -7,23 +7,29 @@ from typing import Any
 
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from app import figures
 from app.models.table import ColumnSpec, TableModel, column
 from app.store import Row
 from app.theme import GRID_PX, Theme
+from app.views.labels import label, set_role
 from app.views.tables import Table
 from citadel.errors import BadFilter
 from citadel.query import parse
 
 TYPING_MS = 250
 """A filter is sent when typing has paused this long."""
+_LONGEST = 2**62
 _HINT = 'Filter traces: status=error and dur>5ms and name~"survey*"'
 
 
 def _state(row: Row) -> str:
     return "error" if row["errors"] else "flag" if row["flags"] else ""
+
+
+def _took(row: Row) -> int:
+    return row["end_ns"] - row["start_ns"]
 
 
 COLUMNS = (
@@ -37,8 +43,8 @@ COLUMNS = (
     ),
     ColumnSpec(
         title="Time",
-        text=lambda row, _now: figures.seconds((row["end_ns"] - row["start_ns"]) / 1e9),
-        sort=lambda row: row["end_ns"] - row["start_ns"],
+        text=lambda row, _now: figures.seconds(_took(row) / 1e9) if row["end_ns"] else "open",
+        sort=lambda row: _took(row) if row["end_ns"] else _LONGEST,
         right=True,
         width=68,
     ),
@@ -58,6 +64,7 @@ class TraceList(QWidget):
 
     searched = Signal(str)
     opened = Signal(str)
+    live_again = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -66,9 +73,18 @@ class TraceList(QWidget):
         self.filter.setClearButtonEnabled(True)
         self.filter.setAccessibleName("Filter of traces")
         self.filter.setToolTip(_HINT)
-        self.note = QLabel()
-        self.note.setWordWrap(True)
-        self.note.setProperty("role", "muted")
+        self.note = label("", "muted", wrap=True, name="What the list shows")
+        self.follow = QToolButton()
+        self.follow.setText("Live")
+        self.follow.setProperty("role", "segment")
+        self.follow.setCheckable(True)
+        self.follow.setChecked(True)
+        self.follow.setToolTip(
+            "Follow the newest traces as they arrive; off, the list stands still"
+        )
+        self.follow.setAccessibleName("Follow the newest traces")
+        self.follow.toggled.connect(self._on_follow)
+        self._readable = True
         self.model = TableModel(COLUMNS, self)
         self.table = Table("Traces", self.model, theme)
         self.table.setSortingEnabled(True)
@@ -78,11 +94,13 @@ class TraceList(QWidget):
         self._typing.setInterval(TYPING_MS)
         self._typing.timeout.connect(self._on_typed)
         self.filter.textChanged.connect(lambda _: self._typing.start())
+        self.filter.returnPressed.connect(self._on_typed)
         selection = self.table.selectionModel()
         selection.selectionChanged.connect(lambda *_: self._on_chosen())
         head = QHBoxLayout()
         head.setContentsMargins(GRID_PX, GRID_PX, GRID_PX, 0)
         head.addWidget(self.filter)
+        head.addWidget(self.follow)
         below = QHBoxLayout()
         below.setContentsMargins(GRID_PX, 0, GRID_PX, 0)
         below.addWidget(self.note)
@@ -95,41 +113,62 @@ class TraceList(QWidget):
 
     @property
     def live(self) -> bool:
-        """Whether the newest traces are shown as they arrive."""
-        return not self.filter.text().strip()
+        """Whether the list follows the stream."""
+        return self.follow.isChecked() and self._readable
 
-    def show_traces(self, table: Mapping[str, NDArray[Any]], note: str) -> None:
-        """Shows rows of topic `trace_summary`, newest first."""
+    @property
+    def text(self) -> str:
+        """The filter."""
+        return self.filter.text().strip()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Takes other colours."""
+        self.table.delegate.theme = theme
+        self.table.viewport().update()
+
+    def show_traces(self, table: Mapping[str, NDArray[Any]], note: str, current: str = "") -> None:
+        """Shows rows of topic `trace_summary`, and which of them is open."""
         found: dict[Any, Row] = {}
         columns = {name: values.tolist() for name, values in table.items()}
         for values in zip(*columns.values(), strict=True):
             row = dict(zip(columns, values, strict=True))
             row["trace_id"] = f"{row['trace_hi']:016x}{row['trace_lo']:016x}"
             found[row["trace_id"]] = row
-        bar = self.table.verticalScrollBar()
-        at_top = bar.value() == bar.minimum()
         self.model.set_rows(found)
-        if at_top:
-            self.table.scrollToTop()
         self.say(note)
+        self._mark(current)
+
+    def _mark(self, trace_id: str) -> None:
+        """Selects the open trace when it is in the list."""
+        selected = self.table.selected()
+        if not trace_id or (selected is not None and selected["trace_id"] == trace_id):
+            return
+        for place in range(self.table.filtered.rowCount()):
+            if self.table.row_at(place)["trace_id"] == trace_id:
+                self.table.select_row(place)
+                return
 
     def say(self, note: str, *, bad: bool = False) -> None:
         """What is shown, or what is wrong."""
-        self.note.setProperty("role", "error" if bad else "muted")
-        if self.note.text() == note:
-            return
+        set_role(self.note, "error" if bad else "muted")
         self.note.setText(note)
-        self.note.style().unpolish(self.note)
-        self.note.style().polish(self.note)
+
+    def _on_follow(self, follow: bool) -> None:
+        if follow:
+            self.live_again.emit()
+        else:
+            self.say("The list stands still")
 
     def _on_typed(self) -> None:
-        text = self.filter.text().strip()
         try:
-            parse(text)
+            parse(self.text)
         except BadFilter as error:
+            self._readable = False
             self.say(f"{error.message}. {error.remedy}", bad=True)
             return
-        self.searched.emit(text)
+        self._readable = True
+        self.say("Searching…" if self.text else "")
+        self.searched.emit(self.text)
 
     def _on_chosen(self) -> None:
         row = self.table.selected()

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QToolButton, QVBoxLayout, QWidget
 
-from app import figures
 from app.commands import CommandSink, Outcome, get_trace, search_traces
 from app.models.waterfall import Waterfall, as_rows
-from app.store import FleetStore, Row
+from app.store import FleetStore
 from app.theme import GRID_PX, Theme
+from app.views.cinema.describe import described
+from app.views.cinema.lanes import Shown
 from app.views.cinema.minimap import Minimap
 from app.views.cinema.tracelist import TraceList
 from app.views.cinema.viewport import Viewport
-from app.views.cinema.waterfall import Shown, WaterfallView
+from app.views.cinema.waterfall import KEYS, WaterfallView
 from app.views.inspector import Inspector
+from app.views.labels import Elided, label, row_of
 from citadel.wire.columns import Table, unpack
 from citadel.wire.messages import SearchTracesReply, Trace
 
 LIVE_TRACES = 200
-_KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
-_STATUSES = {0: "unset", 1: "ok", 2: "error"}
+SEARCH_NS = 2_000_000_000
+"""How often a filter is sent again while the list is live."""
+GROW_NS = 500_000_000
+"""How often a large trace that has open spans is laid out again."""
+LARGE = 5_000
+SETTLED_NS = 1_000_000_000
 
 
 class CinemaView(QWidget):
@@ -40,76 +46,188 @@ class CinemaView(QWidget):
         self._shown: Shown | None = None
         self._wanted = ""
         self._received = -1
+        self._stored: Table = {}
+        self._known = 0
+        self._more = ""
+        self._now_ns = self._searched_ns = self._grown_ns = 0
         self.setAccessibleName("Cinema")
-        self.viewport_ = Viewport(self)
+        self.stretch = Viewport(self)
         self.list = TraceList(theme)
-        self.minimap = Minimap(self.viewport_, theme)
-        self.waterfall = WaterfallView(self.viewport_, theme)
+        self.minimap = Minimap(self.stretch, theme)
+        self.waterfall = WaterfallView(self.stretch, theme)
+        self.waterfall.setToolTip("")
         self.inspector = Inspector(store, theme, sink)
-        self.title = QLabel("No trace open")
-        self.title.setProperty("role", "heading")
-        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title = label("No trace open", "heading")
+        self.summary = Elided("muted", name="The trace in words")
         self.list.searched.connect(self._search)
         self.list.opened.connect(self.open_trace)
+        self.list.live_again.connect(self._tail)
         self.waterfall.chosen.connect(self._on_span)
         self._build()
 
-    def refresh(self, _now_ns: int) -> None:
+    # ── what the window asks ────────────────────────────────────────────────────────────────────
+    def refresh(self, now_ns: int) -> None:
         """Follows the live edge: the newest traces, and the open one while it grows."""
-        spans = self._store.spans
-        if spans.received == self._received:
-            return
-        self._received = spans.received
-        if self.list.live:
-            recent = spans.recent_traces(LIVE_TRACES)
-            note = f"The newest {len(recent['name'])} traces, as they arrive"
-            self.list.show_traces(recent, note if len(recent["name"]) else _EMPTY)
-            if self._shown is None and not self._wanted and len(recent["name"]):
-                self._open_first(recent)
-        if self._shown is not None and self._shown.layout.unfinished:
+        self._now_ns = now_ns
+        received = self._store.spans.received
+        if received != self._received:
+            self._received = received
+            if self.list.live:
+                self._tail()
+        if self._shown is not None:
             self._grow(self._shown)
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
-        self.list.table.delegate.theme = theme
+        self.list.set_theme(theme)
         for part in (self.minimap, self.waterfall, self.inspector):
             part.set_theme(theme)
 
+    def set_filter(self, text: str) -> None:
+        """Searches."""
+        self.list.filter.setText(text)
+
+    def focus_filter(self) -> None:
+        """Puts the cursor into the filter."""
+        self.list.filter.setFocus()
+        self.list.filter.selectAll()
+
+    # ── a trace ─────────────────────────────────────────────────────────────────────────────────
     def open_trace(self, trace_id: str) -> None:
         """Shows a trace: what the stream brought of it, or else what the engine has stored."""
-        self._wanted = trace_id
-        if self._shown is not None and self._shown.trace_id == trace_id:
+        if trace_id == self._wanted:
             return
+        self._wanted = trace_id
         streamed = self._streamed(trace_id)
         if (streamed["parent_id"] == 0).any():
             self.show_trace(trace_id, streamed)
         else:
+            self.summary.setText("Asking the engine…")
             self._sink.send(get_trace(trace_id), lambda outcome: self._on_trace(trace_id, outcome))
 
     def show_trace(self, trace_id: str, table: Table, *, truncated: bool = False) -> None:
-        """Shows spans of a trace."""
-        newest = int(max(table["end_ns"].max(initial=0), table["start_ns"].max(initial=0)))
-        layout = Waterfall(table, newest)
-        self._shown = Shown(trace_id, table, layout)
-        self.waterfall.show_trace(self._shown)
-        self.minimap.show_layout(layout)
-        root = _root(table)
-        more = ", the first 200,000 spans" if truncated else ""
-        self.title.setText(f"{root}   {self.waterfall.as_text()}{more}")
-        self.title.setToolTip(trace_id)
-        if len(layout):
-            self.waterfall.select(int(layout.start.argmin()))
+        """Shows spans of a trace; what the stream brings later is added."""
+        self._wanted, self._stored = trace_id, table
+        self._more = ", the first 200,000 spans" if truncated else ""
+        self._known = len(self._streamed(trace_id)["span_id"])
+        shown = self._lay_out(trace_id, table)
+        self.waterfall.show_trace(shown)
+        self._say(shown)
+        if len(shown.layout):
+            self.waterfall.select(int(shown.layout.start.argmin()))
+
+    def _lay_out(self, trace_id: str, table: Table) -> Shown:
+        self._shown = Shown(trace_id, table, Waterfall(table, self._now_ns))
+        self._grown_ns = self._now_ns
+        self.minimap.show_layout(self._shown.layout)
+        return self._shown
+
+    def _grow(self, shown: Shown) -> None:
+        """Adds what the stream has brought since, and draws open spans to now."""
+        streamed = self._streamed(shown.trace_id)
+        number = len(streamed["span_id"])
+        if number == self._known and not shown.layout.unfinished:
+            return
+        if len(shown.layout) > LARGE and self._now_ns - self._grown_ns < GROW_NS:
+            return
+        self._known = number
+        stored = self._stored
+        table = {name: np.concatenate([stored[name], streamed[name]]) for name in stored}
+        grown = self._lay_out(shown.trace_id, table)
+        self.waterfall.show_trace(grown, keep=True)
+        self._say(grown)
+
+    def _say(self, shown: Shown) -> None:
+        self.title.setText(_root(shown.table))
+        self.title.setToolTip(f"Trace {shown.trace_id}")
+        self.summary.setText(self.waterfall.as_text() + self._more)
+
+    def _on_trace(self, trace_id: str, outcome: Outcome) -> None:
+        if trace_id != self._wanted:
+            return  # another one was chosen meanwhile
+        reply = outcome.reply
+        kept = self._streamed(trace_id)
+        if isinstance(reply, Trace) and reply.spans is not None:
+            self.show_trace(trace_id, unpack(reply.spans), truncated=reply.truncated)
+        elif len(kept["span_id"]):
+            self.show_trace(trace_id, kept)
+        elif outcome.error is not None:
+            self._shown, self._wanted = None, ""
+            self.waterfall.empty = f"{outcome.error.message}. {outcome.error.remedy}".strip()
+            self.waterfall.show_trace(None)
+            self.minimap.show_layout(None)
+            self.title.setText(f"Trace {trace_id[:8]}")
+            self.summary.setText("not here")
+
+    def _streamed(self, trace_id: str) -> Table:
+        return self._store.spans.trace(int(trace_id[:16], 16), int(trace_id[16:], 16))
+
+    def _on_span(self, row: int) -> None:
+        if self._shown is not None:
+            found = described(as_rows(self._shown.table, row), self._shown.layout.begin_ns)
+            self.inspector.inspect("span", found)
+            self.inspected.emit("span", found)
+
+    # ── the list ────────────────────────────────────────────────────────────────────────────────
+    def show_traces(self, table: Mapping[str, NDArray[Any]], note: str) -> None:
+        """Shows rows of topic `trace_summary`."""
+        self.list.show_traces(table, note, self._wanted)
+
+    def _tail(self) -> None:
+        """The newest traces: the stream's own, or those that the filter finds."""
+        text = self.list.text
+        if text:
+            if self._now_ns - self._searched_ns >= SEARCH_NS:
+                self._search(text)
+            return
+        recent = self._store.spans.recent_traces(LIVE_TRACES)
+        number = len(recent["name"])
+        self.show_traces(
+            recent, f"The newest {number} traces, as they arrive" if number else _EMPTY
+        )
+        if self._shown is None and not self._wanted and number:
+            self._open_first(recent)
+
+    def _open_first(self, recent: Mapping[str, NDArray[Any]]) -> None:
+        """At the start: of the traces that have been over for a moment, the one that has most."""
+        settled = (recent["end_ns"] > 0) & (recent["end_ns"] < self._now_ns - SETTLED_NS)
+        spans = np.where(settled, recent["spans"], 0)
+        if int(spans.max()) > 1:
+            first = int(spans.argmax())
+            high, low = int(recent["trace_hi"][first]), int(recent["trace_lo"][first])
+            self.open_trace(f"{high:016x}{low:016x}")
+
+    def _search(self, text: str) -> None:
+        if not text:
+            self._tail()
+            return
+        self._searched_ns = self._now_ns
+        self._sink.send(
+            search_traces(text, LIVE_TRACES), lambda outcome: self._on_found(text, outcome)
+        )
+
+    def _on_found(self, text: str, outcome: Outcome) -> None:
+        if self.list.text != text:
+            return  # the filter has moved on
+        reply = outcome.reply
+        if isinstance(reply, SearchTracesReply) and reply.traces is not None:
+            table = unpack(reply.traces)
+            number = len(table["name"])
+            more = "The newest " if number == LIVE_TRACES else ""
+            note = f"{more}{number} {'trace matches' if number == 1 else 'traces match'}"
+            self.show_traces(table, note if number else "No trace matches.")
+        elif outcome.error is not None:
+            self.list.say(f"{outcome.error.message}. {outcome.error.remedy}".strip(), bad=True)
 
     def _build(self) -> None:
         fit = QToolButton()
         fit.setText("Fit")
-        fit.setToolTip("Show the whole trace (0)")
+        fit.setToolTip(f"Show the whole trace (0). {KEYS}.")
         fit.setAccessibleName("Show the whole trace")
-        fit.clicked.connect(self._fit)
-        head = QHBoxLayout()
+        fit.clicked.connect(lambda _checked=False: self.stretch.fit())
+        head = row_of(self.title, self.summary, fit)
+        head.setStretch(1, 1)
         head.setContentsMargins(12, 6, GRID_PX, 6)
-        head.addWidget(self.title, 1)
-        head.addWidget(fit)
         above = QWidget()
         column = QVBoxLayout(above)
         column.setContentsMargins(0, 0, 0, 0)
@@ -133,105 +251,16 @@ class CinemaView(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(split)
 
-    def _fit(self) -> None:
-        self.viewport_.fit()
 
-    def _search(self, text: str) -> None:
-        if not text:
-            self._received = -1
-            self.refresh(0)
-            return
-        self.list.say("Searching…")
-        self._sink.send(search_traces(text), lambda outcome: self._on_found(text, outcome))
-
-    def _on_found(self, text: str, outcome: Outcome) -> None:
-        if self.list.filter.text().strip() != text:
-            return  # the filter has moved on
-        reply = outcome.reply
-        if isinstance(reply, SearchTracesReply) and reply.traces is not None:
-            table = unpack(reply.traces)
-            number = len(table["name"])
-            self.list.show_traces(
-                table, f"{number} traces match" if number else "No trace matches."
-            )
-        elif outcome.error is not None:
-            self.list.say(f"{outcome.error.message}. {outcome.error.remedy}".strip(), bad=True)
-
-    def _on_trace(self, trace_id: str, outcome: Outcome) -> None:
-        if trace_id != self._wanted:
-            return  # another one was chosen meanwhile
-        reply = outcome.reply
-        if isinstance(reply, Trace) and reply.spans is not None:
-            self.show_trace(trace_id, unpack(reply.spans), truncated=reply.truncated)
-        elif outcome.error is not None:
-            self.title.setText(f"{outcome.error.message}. {outcome.error.remedy}".strip())
-
-    def _streamed(self, trace_id: str) -> Table:
-        return self._store.spans.trace(int(trace_id[:16], 16), int(trace_id[16:], 16))
-
-    def _open_first(self, recent: Mapping[str, NDArray[Any]]) -> None:
-        """At the start: the newest trace that has ended and has more than one span."""
-        for high, low, spans in zip(
-            recent["trace_hi"].tolist(),
-            recent["trace_lo"].tolist(),
-            recent["spans"].tolist(),
-            strict=True,
-        ):
-            trace_id = f"{high:016x}{low:016x}"
-            table = self._streamed(trace_id)
-            if spans > 1 and ((table["parent_id"] == 0) & (table["end_ns"] > 0)).any():
-                self.open_trace(trace_id)
-                return
-
-    def _grow(self, shown: Shown) -> None:
-        """Shows what the stream has brought since of a trace with open spans."""
-        table = self._streamed(shown.trace_id)
-        if len(table["span_id"]) > len(shown.table["span_id"]):
-            newest = int(max(table["end_ns"].max(initial=0), table["start_ns"].max(initial=0)))
-            self._shown = Shown(shown.trace_id, table, Waterfall(table, newest))
-            self.waterfall.show_trace(self._shown, keep=True)
-            self.minimap.show_layout(self._shown.layout)
-            self.title.setText(f"{_root(table)}   {self.waterfall.as_text()}")
-
-    def _on_span(self, row: int) -> None:
-        if self._shown is not None:
-            described = _described(as_rows(self._shown.table, row), self._shown.layout.begin_ns)
-            self.inspector.inspect("span", described)
-            self.inspected.emit("span", described)
-
-
-_EMPTY = "No traces yet. They appear as soon as the engine keeps one: see the sampling policy."
+_EMPTY = (
+    "No traces yet. Start a mission in Fleet; a trace appears as soon as the engine keeps one,"
+    " as the sampling policy says."
+)
 
 
 def _root(table: Table) -> str:
-    for name, parent in zip(table["name"].tolist(), table["parent_id"].tolist(), strict=True):
-        if parent == 0:
-            return str(name)
-    return str(table["name"][0]) if len(table["name"]) else ""
-
-
-def _described(row: dict[str, Any], begin_ns: int) -> Row:
-    """A span for people: ids in hex, times relative to the trace, attributes opened."""
-    ended = bool(row["end_ns"])
-    took = figures.seconds((row["end_ns"] - row["start_ns"]) / 1e9) if ended else "still open"
-    described: Row = {
-        "name": row["name"],
-        "status": _STATUSES.get(row["status"], str(row["status"])),
-        "duration": took,
-        "begins": f"+{figures.seconds((row['start_ns'] - begin_ns) / 1e9)}",
-        "start_ns": row["start_ns"],
-        "service": row["service"],
-        "source": row["source"],
-        "kind": _KINDS.get(row["kind"], str(row["kind"])),
-        "mission": row["mission"],
-        "sentinel": row["sentinel"],
-        "pool": row["pool"],
-        "attributes": row["attributes"],
-        "events": json.dumps(json.loads(row["events"] or "[]"), indent=1)
-        if row["events"] not in ("", "[]")
-        else "",
-        "trace_id": f"{row['trace_hi']:016x}{row['trace_lo']:016x}",
-        "span_id": f"{row['span_id']:016x}",
-        "parent_id": f"{row['parent_id']:016x}" if row["parent_id"] else "",
-    }
-    return described
+    """The name of the span without a parent, or of the first one."""
+    if not len(table["span_id"]):
+        return ""
+    order = np.lexsort((table["start_ns"], table["parent_id"] != 0))
+    return str(table["name"][order[0]])
