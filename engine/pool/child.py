@@ -68,9 +68,9 @@ class Worker:
         adapter.teardown()
         self._flush()
 
-    def refuse(self, message: str) -> NoReturn:
+    def refuse(self, error: AdapterFailed) -> NoReturn:
         """Says why there will be no worker, and exits."""
-        self._send([frames.REFUSED, message])
+        self._send([frames.REFUSED, error.message, error.details.get("traceback", "")])
         self._flush()
         sys.exit(3)
 
@@ -192,10 +192,10 @@ def load(name: str) -> Adapter:
     except AdapterFailed:
         raise
     except (Exception, SystemExit) as error:
-        where = traceback.format_exception(error)[-3:]
         raise AdapterFailed(
-            f"adapter {name} failed: {type(error).__qualname__}: {error}\n{''.join(where)}",
+            f"adapter {name} failed: {type(error).__qualname__}: {error}",
             subject=name,
+            details={"traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]},
         ) from error
     return made
 
@@ -230,7 +230,7 @@ def main() -> None:
         adapter = load(adapter_name)
         tools = bound_tools(adapter)
     except AdapterFailed as error:
-        worker.refuse(error.message)
+        worker.refuse(error)
     try:
         worker.serve(adapter, tools)
     except (ConnectionError, BrokenPipeError):

@@ -27,7 +27,7 @@ STOP = 2
 READY = 10
 """worker: [READY, tools]"""
 REFUSED = 11
-"""worker: [REFUSED, message]: the adapter did not import or set up; the worker exits"""
+"""worker: [REFUSED, message, traceback]: the adapter did not import or set up; the worker exits"""
 START = 12
 """worker: [START, id]: the command begins to run now"""
 DONE = 13

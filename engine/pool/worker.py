@@ -62,7 +62,7 @@ class Worker:
         self.command_id = self.tool = ""
         self.cause = ""
         self.output: deque[str] = deque(maxlen=OUTPUT_LINES)
-        self.refusal = ""
+        self.refusal = self.traceback = ""
         self.process: asyncio.subprocess.Process | None = None
         self._pool = pool
         self._adapter = adapter
@@ -140,7 +140,7 @@ class Worker:
                 self._link.became_ready.set()
             self._owner.on_ready(self, item[1])
         elif item[0] == frames.REFUSED:
-            self.refusal = item[1]
+            self.refusal, self.traceback = item[1], item[2]
         else:
             self._owner.on_frame(self, item)
 
@@ -232,7 +232,7 @@ class Worker:
             f"adapter {self._adapter} cannot be hosted: {self.how_it_ended()}",
             subject=self._adapter,
             remedy="Mend the adapter, then recycle the pool",
-            details={"output": "\n".join(self.output)},
+            details={"output": "\n".join(self.output), "traceback": self.traceback},
         )
 
 

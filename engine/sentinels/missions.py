@@ -250,40 +250,22 @@ class Missions:
                 subject="mission_class",
                 remedy=f"One of {', '.join(MISSION_CLASSES)}",
             )
-        number = next(self._numbers)
-        status = MissionStatus(
-            id=f"{kind.name}-{number}",
-            kind=kind.name,
-            name=request.name or f"{kind.name}-{number}",
-            mission_class=mission_class,
-            state="running",
-            rate=float(getattr(parameters, "rate", 0.0)),
-            started_unix_nanos=self._recorder.clock(),
-            revision=1,
-            parameters_json=parameters.model_dump_json(),
-        )
-        span = self._recorder.span(
-            f"mission {kind.name}",
-            parent=parent,
-            source="engine",
-            service=status.id,
-            mission=status.name,
-            mission_class=mission_class,
-            attributes={"citadel.mission.id": status.id},
-        )
-        status = replace(status, trace_id=span.context.trace_hex)
-        run = MissionRun(status, span, self._runtime, self._recorder, self._ended)
+        run = self._opened(kind, parameters, request, mission_class, parent)
         run.mission = kind(run, parameters)
         try:
             await run.mission.check()
         except CitadelError as error:
-            span.error(error)
+            run.unit.span.error(error)
             run.unit.release()
             raise
         self._runs[run.id] = run
         self._runtime.add_sink(run.id, run.mission.receive)
         self._recorder.event(
-            "mission.started", subject=run.id, mission=status.name, context=span, kind=kind.name
+            "mission.started",
+            subject=run.id,
+            mission=run.status.name,
+            context=run.unit.span,
+            kind=kind.name,
         )
         run.mission.begin()
         self._publish()
@@ -339,6 +321,39 @@ class Missions:
         if run.mission:
             run.mission.set_rate(rate)
         return run.status
+
+    def _opened(
+        self,
+        kind: Kind,
+        parameters: BaseModel,
+        request: StartMissionRequest,
+        mission_class: str,
+        parent: Span | SpanContext | None,
+    ) -> MissionRun:
+        """A run with its status and its span, before anything has begun."""
+        number = next(self._numbers)
+        status = MissionStatus(
+            id=f"{kind.name}-{number}",
+            kind=kind.name,
+            name=request.name or f"{kind.name}-{number}",
+            mission_class=mission_class,
+            state="running",
+            rate=float(getattr(parameters, "rate", 0.0)),
+            started_unix_nanos=self._recorder.clock(),
+            revision=1,
+            parameters_json=parameters.model_dump_json(),
+        )
+        span = self._recorder.span(
+            f"mission {kind.name}",
+            parent=parent,
+            source="engine",
+            service=status.id,
+            mission=status.name,
+            mission_class=mission_class,
+            attributes={"citadel.mission.id": status.id},
+        )
+        status = replace(status, trace_id=span.context.trace_hex)
+        return MissionRun(status, span, self._runtime, self._recorder, self._ended)
 
     def _running(self, mission_id: str) -> MissionRun:
         status = self.get(mission_id)

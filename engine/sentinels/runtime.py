@@ -140,8 +140,9 @@ class SentinelRuntime:
                 mission_class=mission_class,
             )
         except (ValueError, TypeError, KeyError) as error:
+            what = f"option {error} is missing" if isinstance(error, KeyError) else str(error)
             raise InvalidRequest(
-                f"behaviour {behaviour} refuses its options: {error}", subject=behaviour
+                f"behaviour {behaviour} refuses its options: {what}", subject=behaviour
             ) from error
         self._sentinels[sentinel_id] = sentinel
         self._recorder.event(
