@@ -22,7 +22,7 @@ from engine.telemetry.catalogue import COUNTERS, DURATIONS, EVENTS
 from engine.telemetry.encode import Row, attributes_json, clean, clean_text, foreign_row
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.ingest import COLUMNS, sound
-from engine.telemetry.sampling import Root, Sampler
+from engine.telemetry.sampling import Root, RootTuple, Sampler
 from engine.telemetry.span import MASK64, Span, current_span
 
 QUEUE_LIMIT = 65_536
@@ -119,38 +119,20 @@ class Recorder:
         """
         above = None if root else current_span.get() if parent is CURRENT else parent
         now = self.clock() if start_ns is None else start_ns
-        bits = self._bits
         if isinstance(above, Span):
             mission = mission or above.mission
             mission_class = mission_class or above.mission_class
             sentinel = sentinel or above.sentinel
             trace_id, parent_id, sampled = above.trace_id, above.span_id, above.sampled
         else:
-            first = Root(mission_class, mission, sentinel, pool, source, name)
-            if isinstance(above, SpanContext):
-                trace_id, parent_id, wanted = above.trace_id, above.span_id, above.sampled
-            else:
-                trace_id, parent_id, wanted = bits(128) or 1, 0, True
-            sampled = self.sampler.kept(trace_id, first, now, sampled_by_caller=wanted)
+            first = (mission_class, mission, sentinel, pool, source, name)
+            trace_id, parent_id, sampled = self._enter(above, first, now)
         self._started += 1
-        span = Span(
-            self,
-            name,
-            trace_id,
-            bits(64) or 1,
-            parent_id,
-            sampled,
-            kind,
-            source,
-            service,
-            mission,
-            mission_class,
-            sentinel,
-            pool,
-            dict(attributes) if attributes else {},
-            now,
-            links,
-        )
+        span = Span(self, name, trace_id, self._bits(64) or 1, parent_id, sampled, now)
+        span.kind, span.source, span.service, span.links = kind, source, service, links
+        span.mission, span.mission_class = mission, mission_class
+        span.sentinel, span.pool = sentinel, pool
+        span.attributes = dict(attributes) if attributes else {}
         if sampled:
             self._fresh.append(span)
             if len(self._fresh) > QUEUE_LIMIT:
@@ -279,6 +261,15 @@ class Recorder:
             in_flight=self._started - self._ended + len(self._queue) + on_the_way,
             dropped=dropped,
         )
+
+    def _enter(self, above: object, first: RootTuple, now: int) -> tuple[int, int, bool]:
+        """The trace, the parent and the decision of a span that has no parent in this process."""
+        if isinstance(above, SpanContext):
+            trace_id, parent_id, wanted = above.trace_id, above.span_id, above.sampled
+        else:
+            trace_id, parent_id, wanted = self._bits(128) or 1, 0, True
+        sampled = self.sampler.kept(trace_id, first, now, sampled_by_caller=wanted)
+        return trace_id, parent_id, sampled
 
     def _show(self, batch: list[Row]) -> None:
         """Publishes ended spans, and those that have been open for a while."""

@@ -7,9 +7,8 @@ are exact. The first rule that matches decides; when none does, the trace is kep
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -18,7 +17,8 @@ from citadel.wire.messages import SamplingPreview, SamplingRule
 
 RANDOM_BITS = 56
 REMEMBERED_ROOTS = 65_536
-"""Decisions that are remembered: for spans of the trace still to come, and for previews."""
+"""Decisions that are remembered, at least: for spans still to come, and for previews. At most it is
+twice as many: they are forgotten by the half, which costs nothing a trace."""
 MAX_RULES = 256
 _MATCHES_REMEMBERED = 4_096
 _KEEP_ALL = 0
@@ -40,15 +40,10 @@ class Root(NamedTuple):
     name: str = ""
 
 
-@dataclass(slots=True)
-class RootDecision:
-    """A decision that was made, kept for previews."""
-
-    time_ns: int
-    trace_id: int
-    root: Root
-    kept: bool
-    flagged: bool = False
+RootTuple = tuple[str, str, str, str, str, str]
+"""A Root, or a plain tuple of the same texts, which is made faster."""
+_Decision = tuple[int, RootTuple, bool]
+"""When it was made, about what, and whether the trace is kept."""
 
 
 def threshold(rate: float) -> int:
@@ -108,8 +103,10 @@ class Sampler:
 
     def __init__(self, rules: Iterable[SamplingRule] = DEFAULT_RULES) -> None:
         self.rules = validated(rules)
-        self._roots: OrderedDict[int, RootDecision] = OrderedDict()
-        self._thresholds: dict[Root, int] = {}
+        self._recent: dict[int, _Decision] = {}
+        self._older: dict[int, _Decision] = {}
+        self._flagged: set[int] = set()
+        self._thresholds: dict[RootTuple, int] = {}
 
     def replace(self, rules: Iterable[SamplingRule]) -> None:
         """Puts other rules in force, for traces that begin from now on."""
@@ -117,43 +114,44 @@ class Sampler:
         self._thresholds.clear()
 
     def kept(
-        self, trace_id: int, root: Root, now_ns: int, *, sampled_by_caller: bool = True
+        self, trace_id: int, root: RootTuple, now_ns: int, *, sampled_by_caller: bool = True
     ) -> bool:
         """The decision for a trace: made once, then remembered for its later spans.
 
         The traces that were asked for longest ago are forgotten first.
         """
-        known = self._roots.get(trace_id)
+        known = self._recent.get(trace_id)
         if known is not None:
-            self._roots.move_to_end(trace_id)
-            return known.kept
-        limit = self._thresholds.get(root)
-        if limit is None:
-            limit = self._threshold(root)
-        kept = sampled_by_caller and (trace_id & _MASK) >= limit
-        self._roots[trace_id] = RootDecision(now_ns, trace_id, root, kept)
-        if len(self._roots) > REMEMBERED_ROOTS:
-            self._roots.popitem(last=False)
-        return kept
+            return known[2]
+        known = self._older.pop(trace_id, None)
+        if known is None:
+            limit = self._thresholds.get(root)
+            if limit is None:
+                limit = self._threshold(root)
+            known = (now_ns, root, sampled_by_caller and (trace_id & _MASK) >= limit)
+        self._recent[trace_id] = known
+        if len(self._recent) > REMEMBERED_ROOTS:
+            self._forget()
+        return known[2]
 
     def flag(self, trace_id: int) -> None:
         """Marks a trace as one with an error or a guard's flag, for previews."""
-        if known := self._roots.get(trace_id):
-            known.flagged = True
+        if trace_id in self._recent or trace_id in self._older:
+            self._flagged.add(trace_id)
 
     def preview(self, rules: Iterable[SamplingRule], since_ns: int) -> SamplingPreview:
         """What the rules would have kept of the remembered traces since then: exact."""
         checked = validated(rules)
-        past = [known for known in self._roots.values() if known.time_ns >= since_ns]
+        past = [known for known in self._remembered() if known[1][0] >= since_ns]
         matched: Counter[str] = Counter()
         kept_now = kept_then = flagged_lost = 0
-        for known in past:
-            rule = match(checked, known.root)
+        for trace_id, (_, root, kept) in past:
+            rule = match(checked, Root(*root))
             matched[rule.id if rule else "default"] += 1
-            then = rule is None or (known.trace_id & _MASK) >= threshold(rule.rate)
-            kept_now += known.kept
+            then = rule is None or (trace_id & _MASK) >= threshold(rule.rate)
+            kept_now += kept
             kept_then += then
-            flagged_lost += known.flagged and known.kept and not then
+            flagged_lost += trace_id in self._flagged and kept and not then
         return SamplingPreview(
             traces=len(past),
             kept_now=kept_now,
@@ -162,9 +160,17 @@ class Sampler:
             matched=dict(matched),
         )
 
-    def _threshold(self, root: Root) -> int:
+    def _remembered(self) -> Iterator[tuple[int, _Decision]]:
+        yield from self._older.items()
+        yield from self._recent.items()
+
+    def _forget(self) -> None:
+        self._older, self._recent = self._recent, {}
+        self._flagged.intersection_update(self._older)
+
+    def _threshold(self, root: RootTuple) -> int:
         """Finds it once for all roots that look the same."""
-        rule = match(self.rules, root)
+        rule = match(self.rules, Root(*root))
         limit = _KEEP_ALL if rule is None else threshold(rule.rate)
         if len(self._thresholds) >= _MATCHES_REMEMBERED:
             self._thresholds.clear()

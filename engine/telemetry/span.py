@@ -42,6 +42,7 @@ class Span:
         "name",
         "parent_id",
         "pool",
+        "recording",
         "sampled",
         "sentinel",
         "service",
@@ -60,39 +61,31 @@ class Span:
         span_id: int,
         parent_id: int,
         sampled: bool,
-        kind: int,
-        source: str,
-        service: str,
-        mission: str,
-        mission_class: str,
-        sentinel: str,
-        pool: str,
-        attributes: dict[str, Any],
         start_ns: int,
-        links: Sequence[SpanContext],
     ) -> None:
         self._recorder = recorder
         self.name = name
         self.trace_id = trace_id
         self.span_id = span_id
         self.parent_id = parent_id
-        self.sampled = sampled
-        self.kind = kind
-        self.source = source
-        self.service = service
-        self.mission = mission
-        self.mission_class = mission_class
-        self.sentinel = sentinel
-        self.pool = pool
-        self.attributes = attributes
+        self.sampled = self.recording = sampled
         self.start_ns = start_ns
-        self.links = links
+        # The recorder fills in what else it was given: each value is set once.
+        self.kind: int
+        self.source: str
+        self.service: str
+        self.mission: str
+        self.mission_class: str
+        self.sentinel: str
+        self.pool: str
+        self.attributes: dict[str, Any]
+        self.links: Sequence[SpanContext]
         self.end_ns = 0
         self.status = STATUS_UNSET
         self.events: list[tuple[str, int, dict[str, Any]]] | None = None
         self.announced = False
         self._context: SpanContext | None = None
-        self._outer: Span | None = None
+        self._outer: Span | None
 
     @property
     def context(self) -> SpanContext:
@@ -102,8 +95,8 @@ class Span:
         return self._context
 
     def set(self, key: str, value: str | float | bool) -> None:
-        """Sets an attribute."""
-        if not self.end_ns:
+        """Sets an attribute; a span that is not kept has none."""
+        if self.recording:
             self.attributes[key] = value
 
     def event(self, name: str, **attributes: Any) -> None:
@@ -116,7 +109,7 @@ class Span:
             return
         self.status = STATUS_ERROR
         kind = type(error).__qualname__ if isinstance(error, BaseException) else "error"
-        self.attributes["error.type"] = kind
+        self.set("error.type", kind)
         self._add("exception", {"exception.type": kind, "exception.message": str(error)})
 
     def end(self, end_ns: int | None = None) -> None:
@@ -126,6 +119,7 @@ class Span:
         now = self._recorder.clock() if end_ns is None else end_ns
         # The wall clock may have jumped back; a span never ends before it starts.
         self.end_ns = max(now, self.start_ns)
+        self.recording = False
         self._recorder.finish(self)
 
     def __enter__(self) -> Self:
@@ -136,7 +130,6 @@ class Span:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # No ContextVar.reset: a generator may be closed in another context than it was begun in.
         current_span.set(self._outer)
-        self._outer = None
         if error is not None:
             self.error(error)
         self.end()
@@ -168,7 +161,7 @@ class Span:
         )
 
     def _add(self, name: str, attributes: dict[str, Any]) -> None:
-        if self.end_ns:
+        if not self.recording:
             return
         if self.events is None:
             self.events = []
