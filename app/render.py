@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -73,11 +74,13 @@ async def _draw(room: object, given: argparse.Namespace) -> int:
     assert isinstance(room, ControlRoom)
     await room.furnished.wait()
     room.window.go(given.view)
-    try:
+    connection = room.store.connection
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CONNECT_SECONDS):
-            await room.live.wait()
-    except TimeoutError:
-        print(f"error: {room.store.connection.error or 'no engine answered'}", file=sys.stderr)  # noqa: T201 - a command line
+            await room.settled.wait()
+    if not connection.live:
+        told = " ".join(connection.error.split("\n")[:1]) or "no engine answered"
+        print(f"error: {told}", file=sys.stderr)  # noqa: T201 - a command line
         return FAILED
     await asyncio.sleep(given.seconds)
     picture = room.window.grab()

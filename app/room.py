@@ -78,7 +78,8 @@ class ControlRoom:
         self.link: Link | None = None
         self.palette: CommandPalette | None = None
         self.furnished = asyncio.Event()
-        self.live = asyncio.Event()
+        self.settled = asyncio.Event()
+        """Connected, or given up, for the first time."""
         self._closed = asyncio.Event()
         self._painted = asyncio.Event()
         self._was: LinkState = "idle"
@@ -177,6 +178,8 @@ class ControlRoom:
         if self.furniture is not None:
             for dock in (self.furniture.sampling, self.furniture.defence_dock.settings):
                 dock.setEnabled(connection.live)
+        if connection.live or (connection.error and connection.state in {"idle", "lost"}):
+            self.settled.set()
         now, was = connection.state, self._was
         self._was = now
         if now == "live" and was != "live":
@@ -197,7 +200,6 @@ class ControlRoom:
 
     def _on_live(self, *, resumed: bool) -> None:
         connection = self.store.connection
-        self.live.set()
         same = self._instance == connection.instance_id
         self._instance = connection.instance_id
         if resumed:

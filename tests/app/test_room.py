@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import qasync
+import shiboken6
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
@@ -66,6 +67,7 @@ async def opened(
             yield room
         finally:
             room.close()
+    shiboken6.delete(room.window)
 
 
 async def live(room: ControlRoom) -> None:

@@ -177,9 +177,11 @@ class LanesPainter:
             x = self._at.x(at)
             painter.setPen(QPen(tone(self._theme, "line.grid"), 1))
             painter.drawLine(QPointF(x, RULER_PX - 4), QPointF(x, plot.bottom()))
-            painter.setPen(tone(self._theme, "text.muted"))
-            box = QRectF(x + 4, 2, 110, RULER_PX - 4)
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter.value), tick(at, step))
+            text = tick(at, step)
+            if x + 4 + self._metrics.horizontalAdvance(text) <= self._at.width:
+                painter.setPen(tone(self._theme, "text.muted"))
+                box = QRectF(x + 4, 2, 110, RULER_PX - 4)
+                painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter.value), text)
             at += step
 
 

@@ -145,7 +145,10 @@ class TraceList(QWidget):
             return
         for place in range(self.table.filtered.rowCount()):
             if self.table.row_at(place)["trace_id"] == trace_id:
+                bar = self.table.verticalScrollBar()
+                scrolled = bar.value()
                 self.table.select_row(place)
+                bar.setValue(scrolled)  # who reads the newest is not dragged to the chosen one
                 return
 
     def say(self, note: str, *, bad: bool = False) -> None:
