@@ -57,6 +57,7 @@ class Verbs(click.Group):
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="citadel-command", message="%(prog)s %(version)s")
 @options
 def citadel(**values: Any) -> None:
     """The command center for fleets of AI agents, from a shell.
