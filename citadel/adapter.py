@@ -11,17 +11,25 @@ descriptions from docstrings. An adapter lives in one worker process and runs on
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as fields_of
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
 from typing import Any, TypeVar, cast, get_type_hints, overload
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic_core import to_jsonable_python
 
 from citadel.errors import AdapterFailed, BadArguments, Cancelled
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__citadel_tool__"
+_TEXTS = (date, time, timedelta, PurePath, UUID, Decimal, Enum)
 
 
 class Adapter:
@@ -67,6 +75,8 @@ class BoundTool:
     description: str
     call: Callable[..., Any]
     arguments: type[BaseModel]
+    names: Mapping[str, str]
+    """Arguments by the field that checks them: any name may be an argument's, not a field's."""
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
 
@@ -86,7 +96,9 @@ class BoundTool:
             raise BadArguments(
                 f"arguments of {self.name} do not fit: {wrong}", subject=self.name
             ) from error
-        return self.call(**{key: getattr(checked, key) for key in checked.model_fields_set})
+        given = {self.names[key]: getattr(checked, key) for key in checked.model_fields_set}
+        result = self.call(**given)
+        return _awaited(result) if inspect.iscoroutine(result) else result
 
 
 def bound_tools(adapter: Adapter) -> dict[str, BoundTool]:
@@ -119,25 +131,12 @@ def bound_tools(adapter: Adapter) -> dict[str, BoundTool]:
 def _bind(adapter: Adapter, attribute: str, mark: _Mark) -> BoundTool:
     method = getattr(adapter, attribute)
     try:
-        hints = get_type_hints(method)
-        fields: dict[str, Any] = {}
-        for parameter in inspect.signature(method).parameters.values():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise AdapterFailed(
-                    f"tool {mark.name} takes {parameter}: its schema cannot be known",
-                    subject=mark.name,
-                    remedy="Name each argument",
-                )
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (hints.get(parameter.name, Any), default)
-        model = create_model(
-            mark.name,
-            __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False),
-            **fields,
-        )
+        hints = get_type_hints(method, include_extras=True)
+        names, fields = _fields(mark.name, inspect.signature(method), hints)
+        model = create_model(mark.name, __config__=ConfigDict(extra="forbid"), **fields)
         result = TypeAdapter(hints.get("return", Any)).json_schema(mode="serialization")
         inputs = model.model_json_schema()
-    except (NameError, PydanticSchemaGenerationError, ValueError) as error:
+    except (NameError, TypeError, ValueError, PydanticUserError) as error:
         raise AdapterFailed(
             f"the hints of tool {mark.name} make no schema: {error}",
             subject=mark.name,
@@ -148,23 +147,59 @@ def _bind(adapter: Adapter, attribute: str, mark: _Mark) -> BoundTool:
         description=mark.description,
         call=method,
         arguments=model,
+        names=names,
         input_schema=inputs,
         output_schema=result,
     )
 
 
+def _fields(
+    tool_name: str, signature: inspect.Signature, hints: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """The arguments by their field, and the fields as pydantic takes them."""
+    names: dict[str, str] = {}
+    fields: dict[str, Any] = {}
+    for number, parameter in enumerate(signature.parameters.values()):
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise AdapterFailed(
+                f"tool {tool_name} takes {parameter}, which cannot be given by name",
+                subject=tool_name,
+                remedy="Name each argument, without *, ** and /",
+            )
+        key = f"argument_{number}"
+        default = ... if parameter.default is parameter.empty else parameter.default
+        names[key] = parameter.name
+        fields[key] = (
+            hints.get(parameter.name, Any),
+            Field(default, alias=parameter.name, title=parameter.name),
+        )
+    return names, fields
+
+
+def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs an async tool to its end, on a loop of its own."""
+    import asyncio  # noqa: PLC0415 - workers of plain tools need none
+
+    return asyncio.run(work)
+
+
 def plain(value: Any) -> Any:
     """A result as values that msgpack carries; for its `default` hook.
+
+    Dataclasses and models become maps, sets become lists; what pydantic writes as text (dates,
+    paths, UUIDs, decimals, enums) becomes that text.
 
     Raises:
         TypeError: names the type that cannot be sent.
     """
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(by_alias=True)
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        return {field.name: getattr(value, field.name) for field in fields_of(value)}
     if isinstance(value, set | frozenset):
         return list(cast("set[Any]", value))
+    if isinstance(value, _TEXTS):
+        return to_jsonable_python(value)
     kind: type[Any] = type(value)
     raise TypeError(f"{kind.__module__}.{kind.__qualname__} cannot be sent")
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 
 from citadel.errors import AdapterFailed, InvalidRequest, MessageTooLarge, NotReady, UnknownTool
-from citadel.vocabulary import PoolState
-from citadel.wire.messages import Tool
+from citadel.vocabulary import MISSION_CLASSES, PoolState
 from engine.pool.frames import MAX_FRAME_BYTES
-from engine.pool.settings import PoolCommand
+from engine.pool.scheduler import LATER, NORMAL, URGENT
+from engine.pool.settings import MAX_DEADLINE_SECONDS, PoolCommand
 
 MAX_ARGUMENT_BYTES = MAX_FRAME_BYTES // 2
+PRIORITY_OF_CLASS: Mapping[str, int] = {
+    "": NORMAL,
+    "critical": URGENT,
+    "standard": NORMAL,
+    "training": LATER,
+}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Sequence[Tool]) -> None:
+def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collection[str]) -> None:
     """Refuses what cannot run; the tools are none until a worker was ready once.
 
     Raises:
-        InvalidRequest: the id is malformed.
+        InvalidRequest: the id is malformed, or the deadline or the class makes no sense.
         NotReady: the pool drains.
         AdapterFailed: no worker can be started.
         UnknownTool: the adapter has no such tool.
@@ -31,6 +37,18 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Sequence
             subject=command.id,
             remedy="1 to 64 of A-Z, a-z, 0-9, _ and -",
         )
+    if not 0.0 <= command.deadline_seconds <= MAX_DEADLINE_SECONDS:
+        raise InvalidRequest(
+            f"a deadline of {command.deadline_seconds} s makes no sense",
+            subject=command.id,
+            remedy=f"0 to {MAX_DEADLINE_SECONDS:g}; 0 is the pool's default",
+        )
+    if command.mission_class not in PRIORITY_OF_CLASS:
+        raise InvalidRequest(
+            f"{command.mission_class!r} is no mission class",
+            subject=command.id,
+            remedy=f"Classes are {', '.join(MISSION_CLASSES)}",
+        )
     if state == "draining":
         raise NotReady(f"pool {command.pool} is draining", subject=command.pool)
     if state == "failed":
@@ -39,10 +57,9 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Sequence
             subject=command.pool,
             remedy=f"Mend the adapter, then: citadel pool recycle {command.pool}",
         )
-    if tools and all(command.tool != tool.name for tool in tools):
+    if tools and command.tool not in tools:
         raise UnknownTool(
-            f"pool {command.pool} has no tool {command.tool!r};"
-            f" it has {', '.join(tool.name for tool in tools)}",
+            f"pool {command.pool} has no tool {command.tool!r}; it has {', '.join(tools)}",
             subject=command.tool,
         )
     if len(command.arguments) > MAX_ARGUMENT_BYTES:

@@ -1,114 +1,169 @@
-"""The worker's process: `python -m engine.pool.child`. Imports no gRPC and starts no thread.
+"""The worker's process: `python -m engine.pool.child`. Imports no gRPC, and on Linux no thread.
 
-It connects its socket, imports its adapter, then receives, runs and answers commands one by one.
-The answer to one command and the start of the next leave in one send. `cancelled()` in a tool polls
-the socket for a cancel of the running command. The process ends when its socket does.
+It connects its link, imports its adapter, then receives, runs and answers commands one by one.
+Answers to short commands leave together, and at once before a command that may be long. `cancelled`
+in a tool polls the link for a cancel of the running command. The process ends when its link does.
 """
 
 from __future__ import annotations
 
-import ctypes
-import importlib
+import json
 import os
 import select
 import signal
 import socket
 import sys
+import threading
 import time
-import traceback
 from collections import deque
-from pathlib import Path
-from typing import Any, NoReturn, cast
+from contextlib import nullcontext
+from typing import Any, NoReturn
 
 import msgpack
 
 from citadel import telemetry
 from citadel.adapter import Adapter, BoundTool, bound_tools, plain, watch_cancellation
-from citadel.errors import AdapterFailed, BadArguments, CitadelError, UnknownTool
-from citadel.trace import parse_traceparent
-from engine.pool import frames
+from citadel.errors import AdapterFailed, MessageTooLarge, UnknownTool
+from citadel.trace import SpanContext
+from engine.pool import frames, slate
+from engine.pool.hosting import TOKEN_VARIABLE, Charge, Unsendable, load, told, unpacked
+from engine.pool.lifeline import die_with
 
 RECEIVE_BYTES = 256 * 1024
-_PR_SET_PDEATHSIG = 1
-MAX_TRACEBACK = 8_000
+SHORT_SECONDS = 0.001
+"""Answers wait for company only before commands of tools that took less last time."""
+FLUSH_SECONDS = 0.0005
+"""Answers wait no longer than this for company."""
 
 
 class Worker:
     """The loop of one worker."""
 
-    def __init__(self, link: socket.socket, worker_id: str, pool: str) -> None:
+    def __init__(self, link: socket.socket, board: slate.Slate, charge: Charge) -> None:
         self._link = link
-        self._id = worker_id
-        self._pool = pool
+        self._slate = board
+        self._charge = charge
         self._splitter = frames.Splitter()
+        self._receiving = threading.Lock()
         self._waiting: deque[list[Any]] = deque()
-        self._cancelled: set[str] = set()
-        self._running = ""
-        self._out = bytearray()
+        self._cancelled: set[int] = set()
+        self._running = 0
+        self._out: list[bytes] = []
+        self._oldest = 0.0
         self._stopping = False
+        self._took: dict[str, float] = {}
+        self._packer = msgpack.Packer(default=plain)
+        self._adapter: Adapter | None = None
+        self._tools: dict[str, BoundTool] = {}
 
     def serve(self, adapter: Adapter, tools: dict[str, BoundTool]) -> None:
         """Runs commands until told to stop or the engine is gone."""
+        self._adapter, self._tools = adapter, tools
         watch_cancellation(self._poll)
-        self._send([frames.READY, [_described(tool) for tool in tools.values()]])
+        self._say([frames.READY, [_described(tool) for tool in tools.values()]])
         while True:
-            while not self._waiting and not self._stopping:
-                self._flush()
-                self._receive()
-            if not self._waiting:
+            if self._waiting:
+                self._next(self._waiting.popleft())
+            elif self._stopping:
                 break
-            call = self._waiting.popleft()
-            if call[1] in self._cancelled:
-                self._cancelled.discard(call[1])
-                self._send([frames.DROPPED, call[1]])
-                continue
-            self._send([frames.START, call[1]])
-            self._flush()
-            self._run(call, tools)
-        adapter.teardown()
+            else:
+                self._flush()
+                with self._receiving:
+                    self._receive()
         self._flush()
+        adapter.teardown()
 
     def refuse(self, error: AdapterFailed) -> NoReturn:
         """Says why there will be no worker, and exits."""
-        self._send([frames.REFUSED, error.message, error.details.get("traceback", "")])
-        self._flush()
+        self._say([frames.REFUSED, error.message, error.details.get("traceback", "")])
         sys.exit(3)
 
-    def _run(self, call: list[Any], tools: dict[str, BoundTool]) -> None:
-        _, call_id, name, arguments, traceparent, mission, mission_class, sentinel, _ = call
-        self._running = call_id
+    # ── commands ─────────────────────────────────────────────────────────────────────────────
+
+    def _next(self, call: list[Any]) -> None:
+        number, name = call[1], call[2]
+        if self._took.get(name, SHORT_SECONDS) >= SHORT_SECONDS:
+            self._flush()
+            self._poll()
+        if number in self._cancelled:
+            self._cancelled.discard(number)
+            self._out.append(frames.frame([frames.DROPPED, number]))
+            return
+        self._slate.begin(number)
+        self._running = number
+        began = time.perf_counter()
+        data = self._answer(call, began)
+        ended = time.perf_counter()
+        self._running = 0
+        self._cancelled.discard(number)
+        self._took[name] = ended - began
+        self._keep(data, ended)
+
+    def _answer(self, call: list[Any], began: float) -> bytes:
+        """Runs a command to its DONE or FAILED frame."""
+        number, name = call[1], call[2]
+        scope = self._scope(call) if len(call) > 4 else None
+        context = scope[0] if scope else nullcontext()
+        rows = scope[1].rows if scope else []
+        try:
+            # The span ends before the frame is made, so that it is in the frame.
+            with context:
+                value = self._run(name, call[3])
+            answer = [frames.DONE, number, time.perf_counter() - began, value]
+            return frames.frame([*answer, rows] if rows else answer)
+        except BaseException as error:  # noqa: BLE001 - a tool may raise anything; the caller gets it
+            took = time.perf_counter() - began
+            failed = [frames.FAILED, number, took, *told(error, name)]
+            try:
+                return frames.frame([*failed, rows])
+            except MessageTooLarge:
+                return frames.frame([*failed, []])
+
+    def _run(self, name: str, arguments: bytes) -> bytes:
+        tool = self._tools.get(name)
+        if tool is None:
+            raise UnknownTool(
+                f"pool {self._charge.pool} has no tool {name!r}; it has {', '.join(self._tools)}",
+                subject=name,
+            )
+        result = tool.run(unpacked(arguments, name))
+        try:
+            value: bytes = self._packer.pack(result)
+        except BaseException as error:
+            self._packer.reset()
+            raise Unsendable(str(error)) from error
+        if len(value) > self._charge.max_result_bytes:
+            raise MessageTooLarge(
+                f"{name} returned {len(value)} bytes, more than {self._charge.max_result_bytes}",
+                subject=name,
+                remedy="Return less, or write a file and return its path",
+            )
+        return value
+
+    def _scope(self, call: list[Any]) -> tuple[Any, telemetry.Scope]:
+        """The worker's span of a command whose trace is kept, and what it records."""
+        trace, mission, mission_class, sentinel = call[4:8]
         scope = telemetry.Scope(
             source="worker",
-            service=self._id,
-            pool=self._pool,
+            service=self._charge.worker,
+            pool=self._charge.pool,
             mission=mission,
             mission_class=mission_class,
             sentinel=sentinel,
         )
-        began = time.perf_counter()
-        try:
-            # The span ends before the frame is made, so that it is in the frame.
-            with telemetry.command(f"run {name}", parse_traceparent(traceparent), scope):
-                tool = tools.get(name)
-                if tool is None:
-                    raise UnknownTool(
-                        f"pool {self._pool} has no tool {name}; it has {', '.join(tools)}",
-                        subject=name,
-                    )
-                packed = _packed(tool.run(_unpacked(arguments, name)))
-            answer = [frames.DONE, call_id, packed, time.perf_counter() - began, scope.rows]
-            data = frames.frame(answer)
-        except Exception as error:  # noqa: BLE001 - a tool may raise anything; the caller gets it
-            took = time.perf_counter() - began
-            data = frames.frame([frames.FAILED, call_id, *_told(error, name), took, scope.rows])
-        self._out += data
-        self._running = ""
-        self._cancelled.discard(call_id)
+        parent = SpanContext(int.from_bytes(trace[:16], "big"), int.from_bytes(trace[16:], "big"))
+        return telemetry.command(f"run {call[2]}", parent, scope), scope
+
+    # ── the link ─────────────────────────────────────────────────────────────────────────────
 
     def _poll(self) -> bool:
-        readable, _, _ = select.select([self._link], [], [], 0)
-        if readable:
-            self._receive()
+        """Whether the running command was cancelled; a tool's own threads may ask too."""
+        if self._receiving.acquire(blocking=False):
+            try:
+                while select.select([self._link], [], [], 0)[0]:
+                    self._receive()
+            finally:
+                self._receiving.release()
         return self._running in self._cancelled
 
     def _receive(self) -> None:
@@ -116,101 +171,60 @@ class Worker:
         if not data:
             os._exit(0)  # the engine is gone: nobody waits for an orderly end
         for item in self._splitter.feed(data):
-            if item[0] == frames.CALL:
-                self._waiting.append(item)
-            elif item[0] == frames.CANCEL:
-                if item[1] == self._running or any(call[1] == item[1] for call in self._waiting):
-                    self._cancelled.add(item[1])
-            elif item[0] == frames.STOP:
-                self._stopping = True
+            match item[0]:
+                case frames.CALL:
+                    self._waiting.append(item)
+                case frames.CANCEL:
+                    if item[1] == self._running or any(
+                        call[1] == item[1] for call in self._waiting
+                    ):
+                        self._cancelled.add(item[1])
+                case frames.HEALTH:
+                    if not self._running:
+                        self._say([frames.HEALTHY, *self._health()])
+                case _:
+                    self._stopping = True
 
-    def _send(self, item: list[Any]) -> None:
-        self._out += frames.frame(item)
+    def _health(self) -> tuple[bool, str]:
+        try:
+            assert self._adapter is not None
+            return (True, "") if self._adapter.health() else (False, "its health check says no")
+        except Exception as error:  # noqa: BLE001 - a user's check may raise anything
+            return False, f"its health check raised {type(error).__qualname__}: {error}"
+
+    def _keep(self, answer: bytes, now: float) -> None:
+        """Keeps an answer for company; on the slate it outlives this process."""
+        if not self._slate.put(answer):
+            self._flush()
+            if not self._slate.put(answer):
+                self._link.sendall(answer)
+                return
+        if not self._out:
+            self._oldest = now
+        self._out.append(answer)
+        if now - self._oldest > FLUSH_SECONDS:
+            self._flush()
+
+    def _say(self, item: list[Any]) -> None:
+        self._out.append(frames.frame(item))
+        self._flush()
 
     def _flush(self) -> None:
         if self._out:
-            self._link.sendall(self._out)
+            self._link.sendall(b"".join(self._out))
             self._out.clear()
-
-
-class _Unsendable(Exception):
-    """A result that msgpack does not carry."""
-
-
-def _unpacked(data: bytes, tool: str) -> dict[str, Any]:
-    """Keyword arguments; an empty text is none.
-
-    Raises:
-        BadArguments: the bytes are no msgpack map with texts for keys.
-    """
-    try:
-        found = msgpack.unpackb(data) if data else {}
-    except ValueError as error:
-        raise BadArguments(
-            f"arguments of {tool} are no msgpack: {type(error).__name__}", subject=tool
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise BadArguments(f"arguments of {tool} are no map of names", subject=tool)
-    return found
-
-
-def _packed(value: Any) -> bytes:
-    try:
-        return cast("bytes", msgpack.packb(value, default=plain))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _Unsendable(str(error)) from error
+            self._slate.sent()
 
 
 def _described(tool: BoundTool) -> list[Any]:
     return [tool.name, tool.description, dict(tool.input_schema), dict(tool.output_schema)]
 
 
-def _told(error: Exception, tool: str) -> list[Any]:
-    """An error as class name, message, remedy and details."""
-    if isinstance(error, CitadelError):
-        return [type(error).__name__, error.message, error.remedy, error.details]
-    text = "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]
-    kind = type(error).__qualname__
-    message = f"{tool} raised {kind}: {error}"
-    if isinstance(error, _Unsendable):
-        message = f"{tool} returned something that cannot be sent: {error}"
-    return ["CommandFailed", message, "", {"type": kind, "traceback": text}]
-
-
-def load(name: str) -> Adapter:
-    """An adapter by `module:Class`.
-
-    Raises:
-        AdapterFailed: it does not import, is no Adapter, or does not set up.
-    """
-    module_name, _, class_name = name.partition(":")
-    try:
-        made = getattr(importlib.import_module(module_name), class_name)()
-        if not isinstance(made, Adapter):
-            raise AdapterFailed(f"{name} is no citadel.Adapter", subject=name)
-        made.setup()
-    except AdapterFailed:
-        raise
-    except (Exception, SystemExit) as error:
-        raise AdapterFailed(
-            f"adapter {name} failed: {type(error).__qualname__}: {error}",
-            subject=name,
-            details={"traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]},
-        ) from error
-    return made
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)  # it died before we asked
-
-
 def _connect(where: str, token: str) -> socket.socket:
-    if where.startswith("fd:"):
-        return socket.socket(fileno=int(where.removeprefix("fd:")))
-    host, _, port = where.rpartition(":")
+    kind, _, place = where.partition(":")
+    if kind == "fd":
+        return socket.socket(fileno=int(place))
+    host, _, port = place.rpartition(":")
     link = socket.create_connection((host, int(port)))
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.sendall(bytes.fromhex(token))
@@ -218,22 +232,21 @@ def _connect(where: str, token: str) -> socket.socket:
 
 
 def main() -> None:
-    """Reads what it is from its arguments and environment, then serves."""
-    where, worker_id, pool, adapter_name, parent = sys.argv[1:6]
-    _die_with_parent(int(parent))
+    """Reads what it is from its argument and environment, then serves."""
+    charge = Charge(**json.loads(sys.argv[1]))
+    die_with(charge.engine)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the engine's to handle
-    link = _connect(where, os.environ.pop("CITADEL_WORKER_TOKEN", ""))
-    worker = Worker(link, worker_id, pool)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    link = _connect(charge.link, os.environ.pop(TOKEN_VARIABLE, ""))
+    worker = Worker(link, slate.connect(charge.slate), charge)
+    sys.path[:] = [*charge.path, *(each for each in sys.path if each not in charge.path)]
     try:
-        adapter = load(adapter_name)
+        adapter = load(charge.adapter)
         tools = bound_tools(adapter)
     except AdapterFailed as error:
         worker.refuse(error)
     try:
         worker.serve(adapter, tools)
-    except (ConnectionError, BrokenPipeError):
+    except ConnectionError:
         os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The workers of one pool: keeps as many as wanted, replaces those that die, measures them.
+"""The workers of one pool: keeps as many as wanted, replaces those that die or are not well.
 
 Loop thread only. Knows nothing of commands: its pool hears when a worker is ready, says something,
 or is gone.
@@ -7,30 +7,26 @@ or is gone.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Callable
+import time
 from itertools import count
 from typing import Any, Protocol
 
-import psutil
-
 from citadel.errors import InvalidRequest, NotFound
-from citadel.vocabulary import GONE
 from citadel.wire.messages import Tool, WorkerStatus
 from engine.pool import frames
+from engine.pool.display import Display
+from engine.pool.restarts import PROVED_SECONDS, Restarts
 from engine.pool.settings import MAX_WORKERS, PoolSettings
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
 
-START_FAILURES = 3
-"""Workers in a row that do not start before the pool is failed."""
-BACKOFF_SECONDS = (0.05, 0.1, 0.5, 1.0, 2.0, 5.0)
-"""Waits before a worker is started again after failures in a row; the last one repeats."""
-PUBLISH_SECONDS = 0.1
-"""A worker's counters are published at most this often."""
-SAMPLE_SECONDS = 1.0
+TICK_SECONDS = 0.1
+"""How often workers are looked after."""
+MEASURE_TICKS = 10
+HEALTH_TICKS = 50
+"""Ticks between two health checks of an idle worker."""
 
 
 class CrewOwner(Protocol):
@@ -38,6 +34,9 @@ class CrewOwner(Protocol):
 
     def worker_ready(self, worker: Worker) -> None:
         """It can take commands."""
+
+    def worker_retired(self, worker: Worker) -> None:
+        """It is to get no more commands."""
 
     def worker_said(self, worker: Worker, item: list[Any]) -> None:
         """It said something about a command."""
@@ -49,15 +48,19 @@ class CrewOwner(Protocol):
         """Whether it still has commands."""
         ...
 
-    def crew_failed(self, worker: Worker) -> None:
-        """Too many in a row did not start."""
+    def worker_runs(self, worker: Worker) -> tuple[str, str]:
+        """The id and the tool of the command that it runs, or two empty texts."""
+        ...
+
+    def crew_failed(self, worker: Worker, *, serving: int) -> None:
+        """New workers do not stay; so many old ones serve."""
 
     def crew_changed(self) -> None:
         """Something that the pool's status shows is different."""
 
 
 class Crew:
-    """Starts, replaces, drains, kills and measures workers."""
+    """Starts, replaces, drains and kills workers."""
 
     def __init__(
         self, settings: PoolSettings, owner: CrewOwner, recorder: Recorder, hub: LiveHub
@@ -65,17 +68,15 @@ class Crew:
         self.size = settings.size
         self.workers: dict[str, Worker] = {}
         self.tools: tuple[Tool, ...] = ()
+        self.display = Display(settings.name, hub, owner.worker_runs)
         self._settings = settings
         self._owner = owner
         self._recorder = recorder
-        self._hub = hub
         self._numbers = count(1)
         self._tasks: asyncio.TaskGroup | None = None
-        self._failures = 0
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._restarts = Restarts()
         self._leaving: set[str] = set()
-        self._processes: dict[str, psutil.Process] = {}
-        self._publish = Coalesced(PUBLISH_SECONDS, self._publish_changed)
-        self._changed: dict[str, Worker] = {}
 
     async def run(self) -> None:
         """Keeps the workers until cancelled, then kills them."""
@@ -84,18 +85,22 @@ class Crew:
                 self._tasks = tasks
                 try:
                     self._fill()
-                    while True:
-                        await asyncio.sleep(SAMPLE_SECONDS)
-                        self._measure()
+                    for tick in count(1):
+                        await asyncio.sleep(TICK_SECONDS)
+                        self._look_after(tick)
                 finally:
                     self._tasks = None  # workers that end from now on are not replaced
         finally:
-            self._publish.cancel()
+            self.display.cancel()
+
+    def status(self) -> tuple[WorkerStatus, ...]:
+        """The workers, as the wire has them."""
+        return tuple(self.display.status(worker) for worker in self.workers.values())
 
     # ── what operators do ────────────────────────────────────────────────────────────────────
 
     def resize(self, size: int) -> None:
-        """Wants another number of workers; those too many end after the command they run.
+        """Wants another number of workers; those too many end after the commands they have.
 
         Raises:
             InvalidRequest: the size is not 1 to MAX_WORKERS.
@@ -109,15 +114,22 @@ class Crew:
     def recycle(self, worker_id: str = "") -> None:
         """Replaces one worker, or all: the new ones start first, then the old ones drain."""
         leaving = [self._known(worker_id)] if worker_id else list(self.workers.values())
+        self._restarts = Restarts()
         for worker in leaving:
             self._leaving.add(worker.id)
             self._recorder.event("worker.recycled", subject=worker.id)
-        self._failures = 0
+            if worker.state == "starting":
+                self._keepers[worker.id].cancel()
         self._fill()
 
     def kill(self, worker_id: str, cause: str) -> None:
         """Kills a worker's process; its command fails and it is replaced."""
-        self._known(worker_id).kill(cause)
+        worker = self._known(worker_id)
+        if worker.pid:
+            worker.kill(cause)
+        else:
+            worker.cause, worker.killed = cause, True
+            self._keepers[worker.id].cancel()
 
     def _known(self, worker_id: str) -> Worker:
         if worker_id not in self.workers:
@@ -131,7 +143,7 @@ class Crew:
     # ── what workers say ─────────────────────────────────────────────────────────────────────
 
     def on_ready(self, worker: Worker, tools: list[list[Any]]) -> None:
-        """A worker can take commands."""
+        """A worker is set up; where workers died when they were, it must live a while first."""
         self.tools = tuple(
             Tool(
                 name=name,
@@ -141,17 +153,29 @@ class Crew:
             )
             for name, description, inputs, outputs in tools
         )
-        self._failures = 0
-        with contextlib.suppress(psutil.Error):
-            self._processes[worker.id] = psutil.Process(worker.pid)
+        self._restarts.became_ready()
         self._recorder.event("worker.ready", subject=worker.id, context=None, pid=worker.pid)
-        self.touch(worker)
-        self._owner.worker_ready(worker)
-        self._trim()
+        self.display.touch(worker)
+        if self._restarts.crash_loop:
+            asyncio.get_running_loop().call_later(PROVED_SECONDS, self._admit, worker)
+        else:
+            self._admit(worker)
 
     def on_frame(self, worker: Worker, item: list[Any]) -> None:
-        """A worker said something about a command."""
-        self._owner.worker_said(worker, item)
+        """A worker said something about a command, or about its health."""
+        if item[0] != frames.HEALTHY:
+            self._owner.worker_said(worker, item)
+        elif not item[1] and worker.id not in self._leaving:
+            self._recorder.event(
+                "worker.unhealthy",
+                subject=worker.id,
+                severity="warning",
+                message=str(item[2]),
+                context=None,
+            )
+            worker.cause = str(item[2])
+            self._leaving.add(worker.id)
+            self._fill()
 
     def on_output(self, worker: Worker, line: str) -> None:
         """A worker printed a line."""
@@ -160,38 +184,70 @@ class Crew:
     def on_exit(self, worker: Worker) -> None:
         """A worker's process has ended."""
         self.workers.pop(worker.id, None)
-        self._processes.pop(worker.id, None)
-        self._changed.pop(worker.id, None)
-        started = worker.state != "starting"
-        asked = worker.state == "draining" and not self._owner.worker_holds(worker)
-        how = worker.how_it_ended()
-        worker.to("stopped" if asked else "lost")
-        self._hub.publish("worker", self._row(worker))
-        self._hub.publish("worker", self._row(worker, GONE))
-        if asked or self._tasks is None:
-            self._recorder.event("worker.stopped", subject=worker.id, context=None)
-        else:
-            self._recorder.count("citadel.worker.lost", pool=self._settings.name)
-            self._recorder.event(
-                "worker.lost", subject=worker.id, severity="error", message=how, context=None
-            )
+        self._keepers.pop(worker.id, None)
+        asked = self._tasks is None or (
+            (worker.state == "draining" and not self._owner.worker_holds(worker))
+            or (worker.state == "starting" and worker.id in self._leaving)
+        )
+        if not asked:
+            self._judge(worker)
         self._leaving.discard(worker.id)
+        worker.to("stopped" if asked else "lost")
+        self.display.gone(worker)
+        self._tell_end(worker, asked=asked)
         self._owner.worker_gone(worker)
         if self._tasks is None:
             return
-        self._failures = 0 if started else self._failures + 1
-        if self._failures >= START_FAILURES:
-            self._owner.crew_failed(worker)
+        if not asked and self._restarts.hopeless:
+            self._leaving.clear()  # whoever serves stays
+            self._owner.crew_failed(worker, serving=len(self._serving()))
         self._fill(replacing="" if asked else worker.id)
 
     def touch(self, worker: Worker) -> None:
-        """Publishes a worker soon."""
-        self._changed[worker.id] = worker
-        self._publish.soon()
+        """Something about a worker changed; one that drains and has no more to do is stopped."""
+        self.display.touch(worker)
         if worker.state == "draining" and not self._owner.worker_holds(worker):
             worker.send([frames.STOP])
 
     # ── keeping the number ───────────────────────────────────────────────────────────────────
+
+    def _admit(self, worker: Worker) -> None:
+        if self.workers.get(worker.id) is worker and not worker.exited:
+            if self._restarts.crash_loop:
+                self._restarts.proved()
+            worker.admitted = True
+            self._owner.worker_ready(worker)
+            self._trim()
+
+    def _judge(self, worker: Worker) -> None:
+        """Says whether an end that nobody asked for counts as a failure."""
+        if worker.killed and not worker.refusal:
+            return  # we did it: an operator, or the grace of a cancelled command
+        if not worker.ready_at:
+            self._restarts.did_not_start()
+            return
+        self._restarts.died(
+            time.monotonic() - worker.ready_at,
+            answered=worker.done + worker.failed > 0,
+            under_command=self._owner.worker_holds(worker),
+        )
+
+    def _tell_end(self, worker: Worker, *, asked: bool) -> None:
+        if asked:
+            self._recorder.event("worker.stopped", subject=worker.id, context=None)
+            return
+        self._recorder.count("citadel.worker.lost", pool=self._settings.name)
+        self._recorder.event(
+            "worker.lost",
+            subject=worker.id,
+            severity="error",
+            message=worker.how_it_ended(),
+            context=None,
+        )
+
+    def _serving(self) -> list[Worker]:
+        workers = self.workers.values()
+        return [each for each in workers if each.admitted and each.state in ("ready", "busy")]
 
     def _fill(self, replacing: str = "") -> None:
         """Starts what is missing; after failures in a row only one at a time, after a wait."""
@@ -202,111 +258,50 @@ class Crew:
             for worker in self.workers.values()
         )
         missing = self.size - staying
-        if self._failures:
-            missing = min(missing, 1) if staying < self.size else 0
+        if self._restarts.failures and any(w.state == "starting" for w in self.workers.values()):
+            missing = 0
+        elif self._restarts.failures:
+            missing = min(missing, 1)
         for _ in range(missing):
             worker_id = f"{self._settings.name}-{next(self._numbers)}"
-            worker = Worker(worker_id, self._settings.name, self._settings.adapter, self)
-            self.workers[worker_id] = worker
-            wait = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1]
-            self._tasks.create_task(
-                self._keep(worker, wait if self._failures else 0.0), name=f"worker {worker_id}"
+            worker = self.workers[worker_id] = Worker(worker_id, self._settings, self)
+            keeper = self._tasks.create_task(
+                self._keep(worker, self._restarts.wait), name=f"worker {worker_id}"
             )
+            keeper.add_done_callback(lambda _, worker=worker: self._kept(worker))
+            self._keepers[worker_id] = keeper
             self._recorder.count("citadel.worker.starts", pool=self._settings.name)
             if replacing:
                 self._recorder.event(
                     "worker.replaced", subject=replacing, context=None, by=worker_id
                 )
+                replacing = ""
             self.touch(worker)
         self._owner.crew_changed()
 
     async def _keep(self, worker: Worker, wait: float) -> None:
-        try:
-            await asyncio.sleep(wait)
-        except asyncio.CancelledError:
-            self.on_exit(worker)
-            raise
+        await asyncio.sleep(wait)
         self._recorder.event("worker.started", subject=worker.id, context=None)
-        await worker.run(self._settings.start_timeout_seconds)
+        await worker.run()
+
+    def _kept(self, worker: Worker) -> None:
+        """Its task has ended: before its process began, when the crew still has it."""
+        if self.workers.get(worker.id) is worker:
+            self.on_exit(worker)
 
     def _trim(self) -> None:
-        """Drains what is too many, oldest and leaving first, once enough others are ready."""
-        serving = [w for w in self.workers.values() if w.state in ("ready", "busy")]
+        """Drains what is too many, oldest and leaving first, once enough others serve."""
+        serving = self._serving()
         serving.sort(key=lambda worker: worker.id not in self._leaving)
         for worker in serving[: max(0, len(serving) - self.size)]:
             worker.to("draining", "recycled" if worker.id in self._leaving else "the pool shrank")
+            self._owner.worker_retired(worker)
             self.touch(worker)
 
-    # ── measuring and showing ────────────────────────────────────────────────────────────────
-
-    def status(self) -> tuple[WorkerStatus, ...]:
-        """The workers, as the wire has them."""
-        return tuple(
-            WorkerStatus(
-                id=worker.id,
-                pid=worker.pid,
-                state=worker.state,
-                rss_bytes=worker.rss_bytes,
-                done=worker.done,
-                failed=worker.failed,
-                command_id=worker.command_id,
-                tool=worker.tool,
-                started_unix_nanos=worker.started_ns,
-            )
-            for worker in self.workers.values()
-        )
-
-    def _measure(self) -> None:
-        for worker in self.workers.values():
-            process = self._processes.get(worker.id)
-            if process is None:
-                continue
-            with contextlib.suppress(psutil.Error), process.oneshot():
-                worker.rss_bytes = process.memory_info().rss
-                worker.cpu = process.cpu_percent() / 100
-            self.touch(worker)
-
-    def _publish_changed(self) -> None:
-        changed, self._changed = self._changed, {}
-        self._hub.publish_many("worker", (self._row(worker) for worker in changed.values()))
-
-    def _row(self, worker: Worker, state: str = "") -> tuple[Any, ...]:
-        return (
-            self._settings.name,
-            worker.id,
-            worker.pid,
-            state or worker.state,
-            worker.rss_bytes,
-            worker.cpu,
-            worker.done,
-            worker.failed,
-            worker.command_id,
-            worker.tool,
-            worker.started_ns,
-            worker.since_ns,
-            worker.cause,
-        )
-
-
-class Coalesced:
-    """Calls something soon, but at most once an interval."""
-
-    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
-        self._seconds = seconds
-        self._call = call
-        self._timer: asyncio.TimerHandle | None = None
-
-    def soon(self) -> None:
-        """Sets the timer unless it is set."""
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._fire)
-
-    def cancel(self) -> None:
-        """Forgets what was due."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _fire(self) -> None:
-        self._timer = None
-        self._call()
+    def _look_after(self, tick: int) -> None:
+        for worker in list(self.workers.values()):
+            worker.nudge()
+            if worker.state == "ready" and tick % HEALTH_TICKS == 0:
+                worker.send([frames.HEALTH])
+        if tick % MEASURE_TICKS == 0:
+            self.display.measure(self.workers.values())

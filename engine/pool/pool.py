@@ -9,42 +9,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, cast
 
-import citadel.errors
-from citadel.errors import (
-    Cancelled,
-    CitadelError,
-    EngineError,
-    InvalidRequest,
-)
+from citadel.errors import Cancelled, CitadelError, InvalidRequest, QueueFull
 from citadel.vocabulary import PoolState
 from citadel.wire.messages import CommandResult, PoolStatus
 from engine.pool import frames
-from engine.pool.admission import admit
-from engine.pool.crew import Coalesced, Crew
-from engine.pool.scheduler import Call, Fail, Instruction, Recall, Scheduler, Send
+from engine.pool.admission import PRIORITY_OF_CLASS, admit
+from engine.pool.answers import error_of, ingest
+from engine.pool.crew import Crew
+from engine.pool.display import PUBLISH_SECONDS, Coalesced
+from engine.pool.scheduler import NORMAL, Call, Instruction, Recall, Scheduler, Send
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder, Span
-from engine.telemetry.sampling import Root
-
-PUBLISH_SECONDS = 0.1
-"""A pool's counters are published at most this often."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A command from the caller's side."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Command(Call):
+    """A command with its caller's side."""
 
     command: PoolCommand
     future: asyncio.Future[CommandResult]
     span: Span
     submitted: float
-    deadline: float
-    started: float = 0.0
-    worker: str = ""
 
 
 class Pool:
@@ -60,7 +50,9 @@ class Pool:
         self._hub = hub
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(self.name, settings.queue_limit)
-        self._waiting: dict[str, _Waiting] = {}
+        self._numbers = count(1)
+        self._by_id: dict[str, int] = {}
+        self._tools: frozenset[str] = frozenset()
         self._expiry: asyncio.TimerHandle | None = None
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
@@ -72,6 +64,8 @@ class Pool:
 
     async def run(self) -> None:
         """Serves until cancelled; then fails what is left."""
+        if not self.settings.size:
+            self._ready.set()
         try:
             await self.crew.run()
         finally:
@@ -91,7 +85,7 @@ class Pool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
-        return not self._waiting
+        return not self._by_id
 
     def changed(self) -> None:
         """An operator changed it: a new revision."""
@@ -144,10 +138,43 @@ class Pool:
         Raises:
             CitadelError: see the table in citadel/errors.py.
         """
-        admit(command, state=self.state, error=self.error, tools=self.crew.tools)
-        if command.id in self._waiting:
+        admit(command, state=self.state, error=self.error, tools=self._tools)
+        if command.id in self._by_id:
             raise InvalidRequest(f"command {command.id} is already here", subject=command.id)
-        seconds = command.deadline_seconds or self.settings.default_deadline_seconds
+        try:
+            self._scheduler.check_room()
+        except QueueFull:
+            self._recorder.count("citadel.commands", pool=self.name, outcome="rejected")
+            self._publish.soon()
+            raise
+        call = self._call(command)
+        self._by_id[command.id] = call.number
+        self._idle.clear()
+        self._act(self._scheduler.submit(call))
+        if self._expiry is None or call.deadline < self._expiry.when():
+            self._arm()
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            self._give_up(call.number, "its caller went away")
+            raise
+
+    def cancel(self, command_id: str, reason: str) -> str:
+        """Cancels a command by its id: what it was ("queued", "running" or "unknown")."""
+        number = self._by_id.get(command_id)
+        return "unknown" if number is None else self._give_up(number, reason)
+
+    def _give_up(self, number: int, reason: str) -> str:
+        call = self._scheduler.calls.get(number)
+        if call is None:
+            return "unknown"
+        text = f"command {call.name} was cancelled" + (f": {reason}" if reason else "")
+        error = Cancelled(text, subject=call.name)
+        was, instructions = self._scheduler.give_up(number, error, runs=self._runs(call))
+        self._act(instructions)
+        return was
+
+    def _call(self, command: PoolCommand) -> _Command:
         now = self._loop.time()
         span = self._recorder.span(
             f"command {command.tool}",
@@ -158,98 +185,90 @@ class Pool:
             mission=command.mission,
             mission_class=command.mission_class,
             sentinel=command.sentinel,
-            attributes={"citadel.command.id": command.id, "citadel.tool": command.tool},
         )
-        waiting = _Waiting(command, self._loop.create_future(), span, now, now + seconds)
-        self._waiting[command.id] = waiting
-        self._idle.clear()
-        try:
-            self._act(self._scheduler.submit(Call(id=command.id, deadline=waiting.deadline)))
-        except CitadelError as error:
-            self._end(waiting, error, "rejected")
-            raise
-        self._arm()
-        try:
-            return await waiting.future
-        except asyncio.CancelledError:
-            self.cancel(command.id, "its caller went away")
-            raise
-
-    def cancel(self, command_id: str, reason: str) -> str:
-        """Cancels a command by its id: what it was ("queued", "running" or "unknown")."""
-        error = Cancelled(
-            f"command {command_id} was cancelled" + (f": {reason}" if reason else ""),
-            subject=command_id,
+        if span.sampled:
+            span.set("citadel.tool", command.tool)
+            span.set("citadel.command.id", command.id)
+        return _Command(
+            number=next(self._numbers),
+            name=command.id,
+            tool=command.tool,
+            deadline=now + (command.deadline_seconds or self.settings.default_deadline_seconds),
+            priority=PRIORITY_OF_CLASS.get(span.mission_class, NORMAL),
+            command=command,
+            future=self._loop.create_future(),
+            span=span,
+            submitted=now,
         )
-        was, instructions = self._scheduler.give_up(command_id, error)
-        self._act(instructions)
-        return was
 
     # ── what the scheduler says ──────────────────────────────────────────────────────────────
 
     def _act(self, instructions: list[Instruction]) -> None:
-        for instruction in instructions:
-            match instruction:
-                case Send(call_id, worker):
-                    self._give(self._waiting[call_id], self.crew.workers[worker])
-                case Recall(call_id, worker):
-                    self._recall(call_id, worker)
-                case Fail(call_id, error):
-                    if waiting := self._waiting.get(call_id):
-                        outcome = "cancelled" if isinstance(error, Cancelled) else "failed"
-                        self._end(waiting, error, outcome)
         self._publish.soon()
+        for instruction in instructions:
+            call = cast("_Command", instruction.call)
+            if isinstance(instruction, Send):
+                self._give(call, self.crew.workers[call.worker])
+            elif isinstance(instruction, Recall):
+                self._recall(call)
+            else:
+                outcome = "cancelled" if isinstance(instruction.error, Cancelled) else "failed"
+                self._fail(call, instruction.error, outcome)
 
-    def _give(self, waiting: _Waiting, worker: Worker) -> None:
-        command = waiting.command
-        waiting.worker = worker.id
-        worker.send(
-            [
-                frames.CALL,
-                command.id,
-                command.tool,
-                command.arguments,
-                waiting.span.context.traceparent(),
-                waiting.span.mission,
-                waiting.span.mission_class,
-                waiting.span.sentinel,
-                waiting.deadline - self._loop.time(),
-            ]
-        )
+    def _give(self, call: _Command, worker: Worker) -> None:
+        command, span = call.command, call.span
+        item: list[Any] = [frames.CALL, call.number, call.tool, command.arguments]
+        if span.sampled:
+            trace = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
+            item += [trace, span.mission, span.mission_class, span.sentinel]
+        worker.send(item)
+        if worker.state == "ready":
+            worker.to("busy")
+            self.crew.touch(worker)
 
-    def _recall(self, call_id: str, worker_id: str) -> None:
-        worker = self.crew.workers.get(worker_id)
+    def _recall(self, call: Call) -> None:
+        worker = self.crew.workers.get(call.worker)
         if worker is not None:
-            worker.send([frames.CANCEL, call_id])
-            self._loop.call_later(self.settings.grace_seconds, self._insist, call_id, worker)
+            worker.send([frames.CANCEL, call.number])
+            self._loop.call_later(self.settings.grace_seconds, self._insist, call, worker)
 
-    def _insist(self, call_id: str, worker: Worker) -> None:
-        if worker.command_id == call_id and worker.state in ("busy", "draining"):
-            worker.kill(
-                f"it did not stop command {call_id} within {self.settings.grace_seconds:g} s"
-            )
+    def _insist(self, call: Call, worker: Worker) -> None:
+        if worker.running == call.number and self._has(worker, call.number):
+            grace = self.settings.grace_seconds
+            worker.kill(f"it did not stop command {call.name} within {grace:g} s")
 
-    def _end(self, waiting: _Waiting, error: CitadelError, outcome: str) -> None:
+    def _has(self, worker: Worker, number: int) -> bool:
+        seat = self._scheduler.seats.get(worker.id)
+        return seat is not None and number in seat.calls
+
+    def _runs(self, call: Call) -> bool:
+        """Whether its worker has begun it and not answered."""
+        worker = self.crew.workers.get(call.worker)
+        return worker is not None and worker.running == call.number
+
+    def _fail(self, call: _Command, error: CitadelError, outcome: str) -> None:
         """Ends a command with an error."""
-        command = waiting.command
-        self._waiting.pop(command.id, None)
-        waiting.span.error(error)
-        waiting.span.end()
-        if not waiting.future.done():
-            waiting.future.set_exception(error)
-            if outcome == "rejected":
-                waiting.future.exception()  # the caller gets it raised
+        self._forget(call)
+        if call.worker:
+            call.span.set("citadel.worker", call.worker)
+        call.span.error(error)
+        call.span.end()
+        if not call.future.done():
+            call.future.set_exception(error)
         self._recorder.count("citadel.commands", pool=self.name, outcome=outcome)
         self._recorder.event(
             "command.cancelled" if outcome == "cancelled" else "command.failed",
-            subject=command.id,
+            subject=call.name,
             severity="info" if outcome == "cancelled" else "warning",
             message=str(error),
-            context=waiting.span,
-            tool=command.tool,
+            context=call.span,
+            tool=call.tool,
             error=type(error).__name__,
         )
-        if not self._waiting:
+
+    def _forget(self, call: _Command) -> None:
+        del self._by_id[call.name]
+        if not self._by_id:
             self._idle.set()
 
     def _arm(self) -> None:
@@ -263,7 +282,8 @@ class Pool:
 
     def _expire(self) -> None:
         self._expiry = None
-        self._act(self._scheduler.expire(self._loop.time()))
+        for call in self._scheduler.expire(self._loop.time()):
+            self._act(self._scheduler.late(call, runs=self._runs(call)))
         self._arm()
 
     # ── what workers say ─────────────────────────────────────────────────────────────────────
@@ -271,45 +291,60 @@ class Pool:
     def worker_ready(self, worker: Worker) -> None:
         """A worker can take commands."""
         if self.state == "failed":
-            self.state, self.error = "serving", ""
             self._recorder.event("pool.recovered", subject=self.name, context=None)
+            self.state = "serving"
+        self.error = ""
+        self._tools = frozenset(tool.name for tool in self.crew.tools)
         self._ready.set()
         self._act(self._scheduler.add_worker(worker.id))
 
+    def worker_retired(self, worker: Worker) -> None:
+        """A worker drains."""
+        self._scheduler.retire_worker(worker.id)
+
     def worker_said(self, worker: Worker, item: list[Any]) -> None:
-        """A worker started, answered or dropped a command."""
-        match item[0]:
-            case frames.START:
-                self._started(worker, item[1])
-            case frames.DONE | frames.FAILED:
-                self._answered(worker, item)
-            case frames.DROPPED:
-                self._act(self._scheduler.finished(worker.id, item[1], 0.0, ok=False))
-                self.crew.touch(worker)
-            case _:
-                worker.kill(f"it sent a frame of unknown kind {item[0]}")
+        """A worker answered or dropped a command."""
+        kind = item[0]
+        if kind in (frames.DONE, frames.FAILED):
+            self._answered(worker, item)
+        elif kind == frames.DROPPED:
+            self._act(self._scheduler.dropped(worker.id, item[1]))
+            self._settle(worker)
+        else:
+            worker.kill(f"it sent a frame of unknown kind {kind}")
 
     def worker_gone(self, worker: Worker) -> None:
         """A worker's process has ended."""
-        error = worker.lost(worker.command_id)
-        self._act(self._scheduler.remove_worker(worker.id, error))
+        seat = self._scheduler.seats.get(worker.id)
+        call = seat.calls.get(worker.running) if seat else None
+        error = worker.lost(call.name if call else "")
+        self._act(self._scheduler.remove_worker(worker.id, error, ran=worker.running))
 
     def worker_holds(self, worker: Worker) -> bool:
-        """Whether it has commands; one that drains is given no more."""
+        """Whether it has commands."""
         seat = self._scheduler.seats.get(worker.id)
-        if seat is not None and worker.state == "draining":
-            seat.accepting = False
         return bool(seat and seat.calls)
 
-    def crew_failed(self, worker: Worker) -> None:
-        """No worker starts: what waits fails now, and new commands are refused until one does."""
+    def worker_runs(self, worker: Worker) -> tuple[str, str]:
+        """The id and the tool of the command that it runs, or is about to."""
+        seat = self._scheduler.seats.get(worker.id)
+        if seat is None or not seat.calls:
+            return "", ""
+        call = seat.calls.get(worker.running) or next(iter(seat.calls.values()))
+        return call.name, call.tool
+
+    def crew_failed(self, worker: Worker, *, serving: int) -> None:
+        """New workers do not stay: without old ones, what waits and what comes fails."""
         error = worker.start_failure()
-        if self.state == "serving":
-            self._recorder.event(
-                "pool.failed", subject=self.name, severity="error", message=str(error), context=None
-            )
-            self.state = "failed"
+        news = error.message != self.error
         self.error = error.message
+        if serving:
+            if news:
+                self._tell("pool.degraded", "warning")
+            return
+        if self.state == "serving":
+            self.state = "failed"
+            self._tell("pool.failed", "error")
         self._ready.set()
         self._act(self._scheduler.fail_all(error))
 
@@ -317,78 +352,58 @@ class Pool:
         """A worker more or less."""
         self._publish.soon()
 
-    def _started(self, worker: Worker, call_id: str) -> None:
-        self._scheduler.started(call_id)
-        worker.command_id = call_id
-        if worker.state == "ready":
-            worker.to("busy")
-        if waiting := self._waiting.get(call_id):
-            waiting.started = self._loop.time()
-            worker.tool = waiting.command.tool
-            self._recorder.observe(
-                "citadel.command.queued", waiting.started - waiting.submitted, self.name
-            )
-        self.crew.touch(worker)
+    def _tell(self, event: str, severity: str) -> None:
+        self._recorder.event(
+            event, subject=self.name, severity=severity, message=self.error, context=None
+        )
 
     def _answered(self, worker: Worker, item: list[Any]) -> None:
-        """Takes [DONE, id, value, seconds, rows] or [FAILED, id, kind, ...]."""
-        call_id, seconds, rows = item[1], item[-2], item[-1]
-        ok = item[0] == frames.DONE
-        worker.command_id = worker.tool = ""
-        if worker.state == "busy":
-            worker.to("ready")
+        """Takes [DONE, number, seconds, value, rows] or [FAILED, number, seconds, kind, ...]."""
+        number, seconds, ok = item[1], item[2], item[0] == frames.DONE
+        if not self._has(worker, number):
+            return  # told twice: it was on the slate and on the link
+        call = cast("_Command | None", self._scheduler.calls.get(number))
+        if isinstance(item[-1], list):
+            ingest(self._recorder, self.name, item[-1])
         if ok:
             worker.done += 1
         else:
             worker.failed += 1
         self._recorder.observe("citadel.command.duration", seconds, self.name)
-        waiting = self._waiting.get(call_id)
-        if waiting is not None:
-            self._ingest(waiting, rows)
+        instructions = self._scheduler.finished(worker.id, number, seconds, ok=ok)
+        if call is not None:
+            queued = max(0.0, self._loop.time() - call.submitted - seconds)
+            self._recorder.observe("citadel.command.queued", queued, self.name)
+            if call.span.sampled:
+                call.span.set("citadel.queued_ms", round(queued * 1e3, 3))
             if ok:
-                self._succeed(waiting, worker, item[2], seconds)
+                self._succeed(call, item[3], queued, seconds)
             else:
-                self._end(waiting, _error(item, worker), "failed")
-        self._act(self._scheduler.finished(worker.id, call_id, seconds, ok=ok))
-        self.crew.touch(worker)
+                self._fail(call, error_of(item, call.name, worker.id), "failed")
+        self._act(instructions)
+        self._settle(worker)
 
-    def _succeed(self, waiting: _Waiting, worker: Worker, value: bytes, seconds: float) -> None:
-        command, span = waiting.command, waiting.span
-        del self._waiting[command.id]
-        queued = waiting.started - waiting.submitted
-        span.set("citadel.worker", worker.id)
-        span.set("citadel.queued_ms", round(queued * 1e3, 3))
+    def _succeed(self, call: _Command, value: bytes, queued: float, seconds: float) -> None:
+        self._forget(call)
+        span = call.span
+        if span.sampled:
+            span.set("citadel.worker", call.worker)
         span.end()
         self._recorder.count("citadel.commands", pool=self.name, outcome="done")
-        if not waiting.future.done():
-            waiting.future.set_result(
+        if not call.future.done():
+            call.future.set_result(
                 CommandResult(
-                    id=command.id,
+                    id=call.name,
                     value=value,
-                    worker=worker.id,
+                    worker=call.worker,
                     queued_seconds=queued,
                     run_seconds=seconds,
-                    trace_id=span.context.trace_hex,
+                    trace_id=f"{span.trace_id:032x}",
                 )
             )
-        if not self._waiting:
-            self._idle.set()
 
-    def _ingest(self, waiting: _Waiting, rows: list[list[Any]]) -> None:
-        about = Root(pool=self.name, source="worker")
-        for row in rows:
-            self._recorder.ingest_row(waiting.span.context.trace_id, about, tuple(row))
-
-
-def _error(item: list[Any], worker: Worker) -> CitadelError:
-    """The typed error of a FAILED frame."""
-    _, call_id, kind, message, remedy, details, *_ = item
-    cls = getattr(citadel.errors, str(kind), EngineError)
-    if not (isinstance(cls, type) and issubclass(cls, CitadelError)):
-        cls = EngineError
-    return cls(
-        str(message),
-        subject=str(call_id),
-        remedy=str(remedy),
-        details={**{str(key): str(value) for key, value in details.items()}, "worker": worker.id},
-    )
+    def _settle(self, worker: Worker) -> None:
+        """After an answer: a worker without commands is ready, or stops when it drains."""
+        if worker.state == "busy" and not self.worker_holds(worker):
+            worker.to("ready")
+        self.crew.touch(worker)

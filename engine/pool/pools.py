@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from citadel.errors import Conflict, NotFound
 from citadel.wire.messages import CommandResult, PoolStatus, Tool
@@ -37,9 +38,9 @@ class Pools:
         drained = await asyncio.gather(*(pool.drain(seconds) for pool in self._pools.values()))
         return all(drained)
 
-    async def submit(self, command: PoolCommand) -> CommandResult:
+    def submit(self, command: PoolCommand) -> Coroutine[Any, Any, CommandResult]:
         """Runs a command to its end; see `Pool.submit`."""
-        return await self._known(command.pool).submit(command)
+        return self._known(command.pool).submit(command)
 
     def cancel(self, command_id: str, reason: str = "") -> str:
         """Cancels a command of any pool: what it was."""

@@ -1,77 +1,76 @@
-"""Which command runs where: a sans-IO core. Every method takes the time and returns instructions.
+"""Which command runs where: a sans-IO core. Every method is told what happened, returns what to do.
 
-Commands wait in one bounded queue, first in, first out. A ready worker is given the oldest; when
-the pool's commands are short, up to PREFETCH more, so that it never waits for the engine. A worker
-says when it starts a command. When it dies, only the started one is lost; the others go back to the
-front.
+Commands wait in one bounded queue: the more urgent class first, within a class first in, first out.
+A free worker is given the next one at once. While its commands are known to be short, a worker is
+given a few more, so that it never waits for the engine: no more than it runs in PREFETCH_SECONDS,
+and never behind a long one. When a worker dies, only the command that it ran is lost; the others
+go back to the front.
 
-Accounting always holds: submitted = done + failed + cancelled + waiting + running.
+Accounting always holds: submitted = done + failed + cancelled + rejected + queued + running.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from typing import NamedTuple
 
 from citadel.errors import Cancelled, CitadelError, DeadlineExceeded, QueueFull
+from engine.pool.deadlines import Deadlines
 
-PREFETCH = 2
-"""Commands that may wait in a worker beside the running one, when commands are short."""
-SHORT_SECONDS = 0.001
-"""The running mean below which commands are short."""
+PREFETCH = 16
+"""Commands that may wait in a worker behind the running one."""
+PREFETCH_SECONDS = 0.001
+"""How long those commands may be expected to take together; a longer command is not short."""
+URGENT, NORMAL, LATER = PRIORITIES = (0, 1, 2)
+_UNKNOWN_SECONDS = 1.0
+"""What a tool is expected to take before it has run once, and one that was told to stop."""
 _SMOOTHING = 0.1
 
 
-class Phase(Enum):
-    """Where a command is."""
-
-    QUEUED = auto()
-    SENT = auto()
-    STARTED = auto()
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
     """A command inside the scheduler."""
 
-    id: str
+    number: int
+    """Never used again, whatever id its caller chose."""
+    name: str
+    tool: str
     deadline: float
-    phase: Phase = Phase.QUEUED
+    priority: int = NORMAL
     worker: str = ""
+    expected: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Seat:
     """A worker, as the scheduler sees it."""
 
     id: str
     accepting: bool = True
-    calls: OrderedDict[str, Call] = field(default_factory=OrderedDict[str, Call])
+    calls: OrderedDict[int, Call] = field(default_factory=OrderedDict[int, Call])
+    ahead: float = 0.0
+    """Seconds that its calls are expected to take."""
+    slot: int = -1
+    """Under which number of calls it is filed as open, -1 when it is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Give the command to the worker."""
 
-    call_id: str
-    worker: str
+    call: Call
 
 
-@dataclass(frozen=True, slots=True)
-class Recall:
+class Recall(NamedTuple):
     """Tell the worker to drop or to stop the command; kill it after the grace if it did not."""
 
-    call_id: str
-    worker: str
+    call: Call
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(NamedTuple):
     """Tell the caller."""
 
-    call_id: str
+    call: Call
     error: CitadelError
 
 
@@ -96,157 +95,190 @@ class Scheduler:
         self.pool = pool
         self.queue_limit = queue_limit
         self.counts = Counts()
-        self.mean_seconds = 0.0
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[int, Call] = {}
         self.seats: dict[str, Seat] = {}
-        self._queue: OrderedDict[str, Call] = OrderedDict()
-        self._deadlines: list[tuple[float, str]] = []
-
-    @property
-    def queued(self) -> int:
-        """Commands that no worker has."""
-        return len(self._queue)
+        self.queued = 0
+        self._queues = tuple(OrderedDict[int, Call]() for _ in PRIORITIES)
+        self._deadlines = Deadlines()
+        self._seconds: dict[str, float] = {}
+        self._open: tuple[dict[str, Seat], ...] = tuple({} for _ in range(PREFETCH + 1))
 
     @property
     def running(self) -> int:
         """Commands that a worker has."""
-        return len(self.calls) - len(self._queue)
+        return len(self.calls) - self.queued
 
-    def submit(self, call: Call) -> list[Instruction]:
-        """Takes a command.
+    # ── commands ─────────────────────────────────────────────────────────────────────────────
+
+    def check_room(self) -> None:
+        """Refuses a command before anything is made for it.
 
         Raises:
             QueueFull: as many are waiting as the pool's limit says.
         """
-        if len(self._queue) >= self.queue_limit:
+        if self.queued >= self.queue_limit:
+            self.counts.submitted += 1
             self.counts.rejected += 1
             raise QueueFull(
                 f"the queue of pool {self.pool} is full: {self.queue_limit} commands wait",
                 subject=self.pool,
             )
+
+    def submit(self, call: Call) -> list[Instruction]:
+        """Takes a command, for which there was room."""
         self.counts.submitted += 1
-        self.calls[call.id] = self._queue[call.id] = call
-        heapq.heappush(self._deadlines, (call.deadline, call.id))
+        self.calls[call.number] = self._queues[call.priority][call.number] = call
+        self.queued += 1
+        self._deadlines.add(call.number, call.deadline)
         return self._assign()
+
+    def finished(self, worker: str, number: int, seconds: float, *, ok: bool) -> list[Instruction]:
+        """The worker answered; an answer to a command that was given up is only a free place."""
+        seat = self.seats.get(worker)
+        call = seat.calls.pop(number, None) if seat else None
+        if seat is None or call is None:
+            return []
+        if number in self.calls:
+            self._forget(call)
+            self._learn(call.tool, seconds)
+            if ok:
+                self.counts.done += 1
+            else:
+                self.counts.failed += 1
+        seat.ahead = seat.ahead - call.expected if seat.calls else 0.0
+        self._file(seat)
+        return self._assign() if self.queued else []
+
+    def dropped(self, worker: str, number: int) -> list[Instruction]:
+        """The worker did not begin a command that was given up."""
+        return self.finished(worker, number, 0.0, ok=False)
+
+    def give_up(
+        self, number: int, error: CitadelError, *, runs: bool = False
+    ) -> tuple[str, list[Instruction]]:
+        """Ends a command before its time: what it was ("queued", "running" or "unknown")."""
+        call = self.calls.get(number)
+        if call is None:
+            return "unknown", []
+        found: list[Instruction] = []
+        if seat := self.seats.get(call.worker):
+            found.append(Recall(call))
+            if runs:  # it may take its worker along: nothing more behind it
+                call.expected += _UNKNOWN_SECONDS
+                seat.ahead += _UNKNOWN_SECONDS
+                self._file(seat)
+        if isinstance(error, Cancelled):
+            self.counts.cancelled += 1
+        else:
+            self.counts.failed += 1
+        self._forget(call)
+        found.append(Fail(call, error))
+        return ("running" if runs else "queued"), found
+
+    def expire(self, now: float) -> list[Call]:
+        """The commands whose deadline has passed: `late` ends each."""
+        return [self.calls[number] for number in self._deadlines.due(now)]
+
+    def late(self, call: Call, *, runs: bool) -> list[Instruction]:
+        """Gives up a command whose deadline has passed."""
+        where = f"while it ran on worker {call.worker}" if runs else "in the queue"
+        error = DeadlineExceeded(
+            f"command {call.name} of pool {self.pool} passed its deadline {where}",
+            subject=call.name,
+        )
+        return self.give_up(call.number, error, runs=runs)[1]
+
+    def next_deadline(self) -> float | None:
+        """When `expire` is due."""
+        return self._deadlines.next()
+
+    def fail_all(self, error: CitadelError) -> list[Instruction]:
+        """Gives up everything: the pool cannot serve."""
+        found: list[Instruction] = []
+        for number in list(self.calls):
+            found += self.give_up(number, error)[1]
+        return found
+
+    # ── workers ──────────────────────────────────────────────────────────────────────────────
 
     def add_worker(self, worker: str) -> list[Instruction]:
         """A worker is ready."""
-        self.seats[worker] = Seat(worker)
+        seat = self.seats[worker] = Seat(worker)
+        self._file(seat)
         return self._assign()
 
     def retire_worker(self, worker: str) -> None:
         """The worker gets no more commands; those that it has go on."""
         if seat := self.seats.get(worker):
             seat.accepting = False
+            self._file(seat)
 
-    def remove_worker(self, worker: str, error: CitadelError) -> list[Instruction]:
-        """The worker is gone: the started command fails, the others wait again, first in line."""
+    def remove_worker(self, worker: str, error: CitadelError, *, ran: int) -> list[Instruction]:
+        """The worker is gone: the command it ran fails, the others wait again, first in line."""
         seat = self.seats.pop(worker, None)
         found: list[Instruction] = []
         if seat is None:
             return found
+        seat.accepting = False
+        self._file(seat)
         for call in reversed(seat.calls.values()):
-            if call.id not in self.calls:
+            if call.number not in self.calls:
                 continue
-            if call.phase is Phase.STARTED:
+            if call.number == ran:
                 self._forget(call)
                 self.counts.failed += 1
-                found.append(Fail(call.id, error))
+                found.append(Fail(call, error))
             else:
-                call.phase, call.worker = Phase.QUEUED, ""
-                self._queue[call.id] = call
-                self._queue.move_to_end(call.id, last=False)
+                call.worker, queue = "", self._queues[call.priority]
+                queue[call.number] = call
+                queue.move_to_end(call.number, last=False)
+                self.queued += 1
         return found + self._assign()
 
-    def started(self, call_id: str) -> None:
-        """The worker runs it now."""
-        if call := self.calls.get(call_id):
-            call.phase = Phase.STARTED
-
-    def finished(self, worker: str, call_id: str, seconds: float, *, ok: bool) -> list[Instruction]:
-        """The worker answered; an answer to a command that was given up is only a free place."""
-        seat = self.seats.get(worker)
-        if seat is not None:
-            seat.calls.pop(call_id, None)
-        call = self.calls.get(call_id)
-        if call is not None and call.worker == worker:
-            self._forget(call)
-            self.mean_seconds += _SMOOTHING * (seconds - self.mean_seconds)
-            if ok:
-                self.counts.done += 1
-            else:
-                self.counts.failed += 1
-        return self._assign()
-
-    def give_up(self, call_id: str, error: CitadelError) -> tuple[str, list[Instruction]]:
-        """Ends a command before its time: what it was ("queued", "running" or "unknown")."""
-        call = self.calls.get(call_id)
-        if call is None:
-            return "unknown", []
-        was = "running" if call.phase is Phase.STARTED else "queued"
-        found: list[Instruction] = []
-        if call.worker:
-            found.append(Recall(call_id, call.worker))
-        if isinstance(error, Cancelled):
-            self.counts.cancelled += 1
-        else:
-            self.counts.failed += 1
-        self._forget(call)
-        found.append(Fail(call_id, error))
-        return was, found + self._assign()
-
-    def expire(self, now: float) -> list[Instruction]:
-        """Gives up the commands whose deadline has passed."""
-        found: list[Instruction] = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, call_id = heapq.heappop(self._deadlines)
-            call = self.calls.get(call_id)
-            if call is not None and call.deadline <= now:
-                where = "while it ran" if call.phase is Phase.STARTED else "in the queue"
-                error = DeadlineExceeded(
-                    f"command {call_id} passed its deadline {where} of pool {self.pool}",
-                    subject=call_id,
-                )
-                found += self.give_up(call_id, error)[1]
-        return found
-
-    def next_deadline(self) -> float | None:
-        """When `expire` is due."""
-        while self._deadlines and self._deadlines[0][1] not in self.calls:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
-
-    def fail_all(self, error: CitadelError) -> list[Instruction]:
-        """Gives up everything: the pool cannot serve."""
-        found: list[Instruction] = []
-        for call_id in list(self.calls):
-            found += self.give_up(call_id, error)[1]
-        return found
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     def _forget(self, call: Call) -> None:
-        del self.calls[call.id]
-        self._queue.pop(call.id, None)
+        del self.calls[call.number]
+        self._deadlines.discard(call.number, call.deadline)
+        if self._queues[call.priority].pop(call.number, None):
+            self.queued -= 1
+
+    def _learn(self, tool: str, seconds: float) -> None:
+        mean = self._seconds.get(tool)
+        self._seconds[tool] = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)
+
+    def _file(self, seat: Seat) -> None:
+        """Files a seat as open under the number of its calls, or as closed."""
+        held = len(seat.calls)
+        short = held <= PREFETCH and seat.ahead < PREFETCH_SECONDS
+        slot = held if seat.accepting and (not held or short) else -1
+        if slot != seat.slot:
+            if seat.slot >= 0:
+                del self._open[seat.slot][seat.id]
+            if slot >= 0:
+                self._open[slot][seat.id] = seat
+            seat.slot = slot
 
     def _assign(self) -> list[Instruction]:
-        """Hands out the queue: a free worker first, then the one with the fewest waiting."""
+        """Hands out the queue: always to the open worker with the fewest commands."""
         found: list[Instruction] = []
-        if not self._queue:
-            return found
-        depth = 1 + (PREFETCH if self.mean_seconds < SHORT_SECONDS else 0)
-        while self._queue:
-            seat = min(
-                (
-                    seat
-                    for seat in self.seats.values()
-                    if seat.accepting and len(seat.calls) < depth
-                ),
-                key=lambda seat: len(seat.calls),
-                default=None,
-            )
-            if seat is None:
-                break
-            _, call = self._queue.popitem(last=False)
-            call.phase, call.worker = Phase.SENT, seat.id
-            seat.calls[call.id] = call
-            found.append(Send(call.id, seat.id))
+        for queue in self._queues:
+            while queue:
+                seat = self._freest()
+                if seat is None:
+                    return found
+                _, call = queue.popitem(last=False)
+                self.queued -= 1
+                call.worker = seat.id
+                call.expected = self._seconds.get(call.tool, _UNKNOWN_SECONDS)
+                seat.calls[call.number] = call
+                seat.ahead += call.expected
+                self._file(seat)
+                found.append(Send(call))
         return found
+
+    def _freest(self) -> Seat | None:
+        for seats in self._open:
+            if seats:
+                return next(iter(seats.values()))
+        return None

@@ -8,6 +8,7 @@ from citadel.trace import SpanContext
 from engine.telemetry.recorder import Span
 
 MAX_WORKERS = 1_024
+MAX_DEADLINE_SECONDS = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class PoolSettings:
     start_timeout_seconds: float = 30.0
     grace_seconds: float = 1.0
     """How long a cancelled command may take to stop before its worker is killed."""
+    max_result_bytes: int = 15 * 2**20
+    """A larger result fails its command: what gRPC carries in one message, less some room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,5 +42,6 @@ class PoolCommand:
     """0: the pool's default."""
     mission: str = ""
     mission_class: str = ""
+    """Critical commands go before standard ones, and those before training's."""
     sentinel: str = ""
     parent: Span | SpanContext | None = None

@@ -1,7 +1,7 @@
-"""One worker: its process, its link, what it prints. The shell around the scheduler's seats.
+"""One worker: the life of its process, from spawn to the last answer. The shell around a seat.
 
-Loop thread only. A worker is spawned, told its commands, and watched until its process has ended;
-then its pool hears `on_exit` once, with how it ended.
+Loop thread only. A worker is started, given commands, and watched until its process has ended; then
+its crew hears `on_exit` once, after everything that the worker still had to say.
 """
 
 from __future__ import annotations
@@ -9,38 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
-import socket
 import sys
 import time
 from collections import deque
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from citadel.errors import AdapterFailed, CitadelError, WireError, WorkerLost
 from citadel.vocabulary import WorkerState
-from engine.pool import frames
+from engine.pool import frames, slate
+from engine.pool.hosting import Charge
+from engine.pool.link import Link, Process
+from engine.pool.output import Throttle
+from engine.pool.settings import PoolSettings
+from engine.pool.spawn import spawn
 
 OUTPUT_LINES = 50
 """Lines a worker printed that are kept for error messages."""
-MAX_LINE = 4_096
-"""Longer lines are cut."""
-_THREAD_LIMITS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 
 
 class Owner(Protocol):
-    """What a worker tells its pool."""
+    """What a worker tells its crew."""
 
     def on_ready(self, worker: Worker, tools: list[list[Any]]) -> None:
         """It can take commands; its tools are [name, description, input, output schema]."""
 
     def on_frame(self, worker: Worker, item: list[Any]) -> None:
-        """It said something about a command."""
+        """It said something about a command, or about its health."""
 
     def on_output(self, worker: Worker, line: str) -> None:
         """It printed a line."""
@@ -52,50 +47,54 @@ class Owner(Protocol):
 class Worker:
     """A process that hosts the pool's adapter."""
 
-    def __init__(self, worker_id: str, pool: str, adapter: str, owner: Owner) -> None:
+    def __init__(self, worker_id: str, settings: PoolSettings, owner: Owner) -> None:
         self.id = worker_id
-        self.pid = 0
         self.state: WorkerState = "starting"
         self.since_ns = self.started_ns = time.time_ns()
+        self.ready_at = 0.0
         self.done = self.failed = 0
         self.rss_bytes, self.cpu = 0, 0.0
-        self.command_id = self.tool = ""
         self.cause = ""
         self.output: deque[str] = deque(maxlen=OUTPUT_LINES)
         self.refusal = self.traceback = ""
-        self.process: asyncio.subprocess.Process | None = None
-        self._pool = pool
-        self._adapter = adapter
+        self.killed = False
+        """By us: an operator, a grace that ran out, garbage."""
+        self.admitted = False
+        """Whether it is given commands."""
+        self._settings = settings
         self._owner = owner
-        self._link: _Link | None = None
+        self._throttle = Throttle()
+        self._process: Process | None = None
+        self._link: Link | None = None
+        self._slate: slate.Slate | None = None
+        self._became_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._seen = self._ran = 0
 
-    async def run(self, start_timeout: float) -> None:
+    @property
+    def pid(self) -> int:
+        """Its process id, 0 before there is one."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def running(self) -> int:
+        """The number of the command that it began last."""
+        return self._slate.running if self._slate else self._ran
+
+    async def run(self) -> None:
         """Spawns the process and watches it until it ends, however it ends."""
         try:
-            link = await self._spawn()
-            self._link = link
-            assert self.process is not None
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._capture(self.process.stdout), name=f"{self.id} stdout")
-                tasks.create_task(self._capture(self.process.stderr), name=f"{self.id} stderr")
-                tasks.create_task(self._watch_start(start_timeout), name=f"{self.id} start")
-                await self.process.wait()
-                link.became_ready.set()
-        except OSError as error:
-            self.refusal = f"the process could not be started: {error}"
+            await self._start()
+            if self._process:
+                await asyncio.wait({self._process.exited})
         finally:
             self.kill()
-            if self.process:
-                await asyncio.shield(self.process.wait())  # SIGKILL was sent: it ends at once
-            if self._link:
-                self._link.close()
-                await asyncio.sleep(0)  # the transport closes its socket in the next tick
+            await self._settle()
             self._owner.on_exit(self)
 
     def send(self, item: list[Any]) -> None:
         """Queues a frame; those of one loop tick leave in one write."""
         if self._link:
-            self._link.send(frames.frame(item))
+            self._link.send(item)
 
     def to(self, state: WorkerState, cause: str = "") -> None:
         """Goes to another state."""
@@ -105,23 +104,30 @@ class Worker:
 
     def kill(self, cause: str = "") -> None:
         """Kills the process and what it started."""
-        self.cause = cause or self.cause
-        process = self.process
-        if process is None or process.returncode is not None:
+        if self._process and not self._process.exited.done():
+            self.cause, self.killed = cause or self.cause, True
+        if self._process:
+            self._process.kill()
+
+    def nudge(self) -> None:
+        """Takes the answers that wait in a worker which has run one command since the last time."""
+        if self._slate is None:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
+        running = self._slate.running
+        if running == self._seen:
+            unsent = self._slate.unsent()
+            # A worker overwrites answers only after it has begun another command.
+            if unsent and self._slate.running == running:
+                self._take(unsent)
+        self._seen = running
 
     def how_it_ended(self) -> str:
         """The exit in words: the signal or the exit code, and what was printed last."""
         if self.refusal:
             return self.refusal
-        code = self.process.returncode if self.process else None
+        code = self._process.exited.result() if self._process and self.exited else None
         if code is None:
-            text = "its process could not be started"
+            text = "its process did not start"
         elif code < 0:
             text = f"its process was killed by {_signal_name(-code)}"
         else:
@@ -132,164 +138,111 @@ class Worker:
             text += f"; it printed last: {self.output[-1]}"
         return text
 
-    def on_frame(self, item: list[Any]) -> None:
-        """Takes a frame of the link."""
+    @property
+    def exited(self) -> bool:
+        """Whether its process has ended."""
+        return bool(self._process and self._process.exited.done())
+
+    def lost(self, command: str) -> CitadelError:
+        """The error of the command that ran when it died."""
+        return WorkerLost(
+            f"worker {self.id} died while it ran command {command}: {self.how_it_ended()}",
+            subject=self.id,
+            details={"worker": self.id, "pid": str(self.pid), "output": "\n".join(self.output)},
+        )
+
+    def start_failure(self) -> CitadelError:
+        """The error of commands when no worker stays."""
+        return AdapterFailed(
+            f"adapter {self._settings.adapter} cannot be hosted: {self.how_it_ended()}",
+            subject=self._settings.adapter,
+            remedy=f"Mend the adapter, then: citadel pool recycle {self._settings.name}",
+            details={
+                "worker": self.id,
+                "output": "\n".join(self.output),
+                "traceback": self.traceback,
+            },
+        )
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    async def _start(self) -> None:
+        seconds = self._settings.start_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._spawn()
+                assert self._process is not None
+                ends = {self._became_ready, self._process.exited}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            self.kill("start timeout")
+            self.refusal = f"the adapter did not set up within {seconds:g} s"
+        except OSError as error:
+            self.refusal = f"its process could not be started: {error}"
+
+    async def _spawn(self) -> None:
+        board, word, descriptor = slate.create()
+        self._slate = board
+        settings = self._settings
+        charge = Charge(
+            worker=self.id,
+            pool=settings.name,
+            adapter=settings.adapter,
+            engine=os.getpid(),
+            link="",
+            slate=word,
+            max_result_bytes=settings.max_result_bytes,
+            path=[str(each) for each in sys.path],
+        )
+        try:
+            self._process, self._link = await spawn(
+                charge,
+                descriptor,
+                lambda: Process(self._printed),
+                lambda token: Link(self._said, self._sent_garbage, token=token),
+            )
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    async def _settle(self) -> None:
+        """Waits, within a bound, for the end of all that the process said; then lets go of it."""
+        if self._process:
+            await self._process.end()
+        if self._link:
+            await self._link.end()
+        for line in self._throttle.held_back():
+            self._owner.on_output(self, line)
+        if self._slate:
+            self._take(self._slate.unsent())
+            self._ran = self._slate.running
+            self._slate.close()
+            self._slate = None
+
+    def _take(self, unsent: bytes) -> None:
+        with contextlib.suppress(WireError):
+            for item in frames.Splitter().feed(unsent):
+                self._said(item)
+
+    def _said(self, item: list[Any]) -> None:
         if item[0] == frames.READY:
+            self.ready_at = time.monotonic()
             self.to("ready")
-            if self._link:
-                self._link.became_ready.set()
+            if not self._became_ready.done():
+                self._became_ready.set_result(None)
             self._owner.on_ready(self, item[1])
         elif item[0] == frames.REFUSED:
             self.refusal, self.traceback = item[1], item[2]
         else:
             self._owner.on_frame(self, item)
 
-    async def _spawn(self) -> _Link:
-        loop = asyncio.get_running_loop()
-        environment = {**os.environ, **dict.fromkeys(_THREAD_LIMITS, "1"), "PYTHONUNBUFFERED": "1"}
-        if sys.platform == "win32":
-            return await self._spawn_over_tcp(environment)
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        try:
-            # The link first: whatever is cancelled from here on, it is closed with the worker.
-            _, link = await loop.create_unix_connection(lambda: _Link(self), sock=ours)
-            self._link = link
-            self.process = await asyncio.create_subprocess_exec(
-                *self._command(f"fd:{theirs.fileno()}"),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env=environment,
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self.pid = self.process.pid
-        return link
+    def _sent_garbage(self, what: str) -> None:
+        self.kill(f"it sent garbage: {what}")
 
-    async def _spawn_over_tcp(self, environment: dict[str, str]) -> _Link:
-        """Where descriptors cannot be handed down: loopback, and a token that proves the child."""
-        token = secrets.token_bytes(32)
-        accepted: asyncio.Future[_Link] = asyncio.get_running_loop().create_future()
-        server = await asyncio.get_running_loop().create_server(
-            lambda: _Link(self, token=token, accepted=accepted), "127.0.0.1", 0
-        )
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            self.process = await asyncio.create_subprocess_exec(
-                *self._command(f"127.0.0.1:{port}"),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env={**environment, "CITADEL_WORKER_TOKEN": token.hex()},
-            )
-            self.pid = self.process.pid
-            return await accepted
-
-    def _command(self, where: str) -> list[str]:
-        command = [sys.executable, "-m", "engine.pool.child", where, self.id, self._pool]
-        return [*command, self._adapter, str(os.getpid())]
-
-    async def _watch_start(self, timeout: float) -> None:  # noqa: ASYNC109 - ours to enforce
-        assert self._link is not None
-        try:
-            async with asyncio.timeout(timeout):
-                await self._link.became_ready.wait()
-        except TimeoutError:
-            self.refusal = f"the adapter did not set up within {timeout:g} s"
-            self.kill("start timeout")
-
-    async def _capture(self, stream: asyncio.StreamReader | None) -> None:
-        assert stream is not None
-        while True:
-            try:
-                data = await stream.readline()
-            except ValueError:  # a line longer than the reader's buffer: take it in parts
-                data = await stream.read(MAX_LINE)
-            if not data:
-                return
-            line = data.decode("utf-8", "replace").rstrip()[:MAX_LINE]
-            if line:
-                self.output.append(line)
-                self._owner.on_output(self, line)
-
-    def lost(self, command_id: str) -> CitadelError:
-        """The error of the command that ran when it died."""
-        return WorkerLost(
-            f"worker {self.id} died while it ran command {command_id}: {self.how_it_ended()}",
-            subject=self.id,
-            details={"worker": self.id, "pid": str(self.pid), "output": "\n".join(self.output)},
-        )
-
-    def start_failure(self) -> CitadelError:
-        """The error of commands when no worker can start."""
-        return AdapterFailed(
-            f"adapter {self._adapter} cannot be hosted: {self.how_it_ended()}",
-            subject=self._adapter,
-            remedy="Mend the adapter, then recycle the pool",
-            details={"output": "\n".join(self.output), "traceback": self.traceback},
-        )
-
-
-class _Link(asyncio.Protocol):
-    """The engine's end of a worker's socket."""
-
-    def __init__(
-        self,
-        worker: Worker,
-        *,
-        token: bytes = b"",
-        accepted: asyncio.Future[_Link] | None = None,
-    ) -> None:
-        self.became_ready = asyncio.Event()
-        self._worker = worker
-        self._token = token
-        self._accepted = accepted
-        self._head = b""
-        self._splitter = frames.Splitter()
-        self._out: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
-        self._loop = asyncio.get_running_loop()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._token:
-            self._head += data
-            if len(self._head) < len(self._token):
-                return
-            head, data = self._head[: len(self._token)], self._head[len(self._token) :]
-            if not secrets.compare_digest(head, self._token):
-                self.close()
-                return
-            self._token = b""
-            if self._accepted and not self._accepted.done():
-                self._accepted.set_result(self)
-        try:
-            for item in self._splitter.feed(data):
-                self._worker.on_frame(item)
-        except WireError as error:
-            self._worker.kill(f"it sent garbage: {error}")
-
-    def send(self, data: bytes) -> None:
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(data)
-
-    def close(self) -> None:
-        if self._transport:
-            self._transport.close()
-
-    def _flush(self) -> None:
-        out, self._out = self._out, []
-        if self._transport and not self._transport.is_closing():
-            self._transport.write(b"".join(out))
+    def _printed(self, line: str) -> None:
+        self.output.append(line)
+        for shown in self._throttle.take(line, time.monotonic()):
+            self._owner.on_output(self, shown)
 
 
 def _signal_name(number: int) -> str:

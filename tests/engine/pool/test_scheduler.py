@@ -5,10 +5,28 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from citadel.errors import Cancelled, QueueFull, WorkerLost
-from engine.pool.scheduler import Call, Fail, Phase, Recall, Scheduler, Send
+from citadel.errors import Cancelled, DeadlineExceeded, QueueFull, WorkerLost
+from engine.pool.scheduler import (
+    LATER,
+    NORMAL,
+    PREFETCH,
+    PREFETCH_SECONDS,
+    PRIORITIES,
+    URGENT,
+    Call,
+    Fail,
+    Recall,
+    Scheduler,
+    Send,
+)
 
 LIMIT = 8
+TOOLS = {"short": 1e-5, "long": 0.5}
+
+
+def a_call(number: int, *, deadline: float = 100.0, tool: str = "long", priority: int = NORMAL):
+    name = f"c{number}"
+    return Call(number=number, name=name, tool=tool, deadline=deadline, priority=priority)
 
 
 class Machine(RuleBasedStateMachine):
@@ -22,35 +40,51 @@ class Machine(RuleBasedStateMachine):
         self.core = Scheduler("p", LIMIT)
         self.now = 0.0
         self.number = 0
-        self.held: dict[str, list[str]] = {}
-        self.started: set[str] = set()
-        self.outcome: dict[str, str] = {}
+        self.held: dict[str, list[int]] = {}
+        self.begun: dict[str, int] = {}
+        self.asked: dict[int, Call] = {}
+        self.outcome: dict[int, str] = {}
+        self.sent: list[int] = []
+        self.returned = 0
 
     def act(self, instructions) -> None:
         for instruction in instructions:
+            call = instruction.call
             match instruction:
-                case Send(call_id, worker):
-                    assert call_id not in self.outcome
-                    self.held[worker].append(call_id)
-                case Fail(call_id, error):
-                    assert call_id not in self.outcome, "a caller is told once"
-                    self.outcome[call_id] = type(error).__name__
-                case Recall(call_id, worker):
-                    assert call_id in self.held[worker]
+                case Send():
+                    assert call.number not in self.outcome
+                    self.held[call.worker].append(call.number)
+                    self.sent.append(call.number)
+                case Fail():
+                    assert call.number not in self.outcome, "a caller is told once"
+                    self.outcome[call.number] = type(instruction.error).__name__
+                case Recall():
+                    assert call.number in self.held[call.worker]
 
-    @rule(target=calls, seconds=st.floats(0.1, 5.0))
-    def submit(self, seconds):
+    def runs(self, number: int) -> bool:
+        worker = self.asked[number].worker
+        return worker in self.begun and self.begun[worker] == number
+
+    @rule(
+        target=calls,
+        seconds=st.floats(0.1, 5.0),
+        tool=st.sampled_from(sorted(TOOLS)),
+        priority=st.sampled_from(PRIORITIES),
+    )
+    def submit(self, seconds, tool, priority):
         self.number += 1
-        call_id = f"c{self.number}"
+        call = a_call(self.number, deadline=self.now + seconds, tool=tool, priority=priority)
+        self.asked[call.number] = call
         full = self.core.queued >= LIMIT
         try:
-            self.act(self.core.submit(Call(id=call_id, deadline=self.now + seconds)))
+            self.core.check_room()
         except QueueFull:
             assert full
-            self.outcome[call_id] = "QueueFull"
+            self.outcome[call.number] = "QueueFull"
         else:
             assert not full
-        return call_id
+            self.act(self.core.submit(call))
+        return call.number
 
     @rule(target=workers)
     def add_worker(self):
@@ -61,50 +95,58 @@ class Machine(RuleBasedStateMachine):
         return worker
 
     @rule(worker=workers)
-    def start_next(self, worker):
-        for call_id in self.held.get(worker, [])[:1]:
-            self.core.started(call_id)
-            self.started.add(call_id)
+    def retire(self, worker):
+        self.core.retire_worker(worker)
+
+    @rule(worker=workers)
+    def begin_next(self, worker):
+        if (held := self.held.get(worker)) and worker not in self.begun:
+            self.begun[worker] = held[0]
 
     @rule(worker=workers, ok=st.booleans())
     def finish_first(self, worker, ok):
-        held = self.held.get(worker)
-        if held:
-            call_id = held.pop(0)
-            self.core.started(call_id)
-            if call_id not in self.outcome:
-                self.outcome[call_id] = "done" if ok else "failed"
-            self.act(self.core.finished(worker, call_id, 0.0001, ok=ok))
+        if held := self.held.get(worker):
+            number = held.pop(0)
+            self.begun.pop(worker, None)
+            if number not in self.outcome:
+                self.outcome[number] = "done" if ok else "failed"
+            seconds = TOOLS[self.asked[number].tool]
+            self.act(self.core.finished(worker, number, seconds, ok=ok))
+            assert self.core.finished(worker, number, seconds, ok=ok) == [], "once is enough"
 
     @rule(worker=consumes(workers))
     def kill(self, worker):
-        held = self.held.pop(worker, [])
-        instructions = self.core.remove_worker(worker, WorkerLost("it died"))
-        lost = {i.call_id for i in instructions if isinstance(i, Fail)}
-        assert lost <= set(held) & self.started, "only what had started is lost"
+        held, ran = self.held.pop(worker, []), self.begun.pop(worker, 0)
+        alive = [number for number in held if number not in self.outcome]
+        instructions = self.core.remove_worker(worker, WorkerLost("it died"), ran=ran)
+        lost = [i.call.number for i in instructions if isinstance(i, Fail)]
+        assert lost == [ran] * (ran in alive), "what it ran is lost, and nothing else"
+        self.returned += len(alive) - len(lost)
         self.act(instructions)
 
-    @rule(call=calls)
-    def cancel(self, call):
-        known = call not in self.outcome
-        was, instructions = self.core.give_up(call, Cancelled("no"))
-        assert (was != "unknown") == known
+    @rule(number=calls)
+    def cancel(self, number):
+        known, runs = number not in self.outcome, self.runs(number)
+        was, instructions = self.core.give_up(number, Cancelled("no"), runs=runs)
+        assert was == (("running" if runs else "queued") if known else "unknown")
         self.act(instructions)
 
     @rule(seconds=st.floats(0.0, 2.0))
     def wait(self, seconds):
         self.now += seconds
-        self.act(self.core.expire(self.now))
+        for call in self.core.expire(self.now):
+            assert call.deadline <= self.now
+            self.act(self.core.late(call, runs=self.runs(call.number)))
         due = self.core.next_deadline()
         assert due is None or due > self.now
 
     @invariant()
     def accounting_is_exact(self):
         counts = self.core.counts
-        ended = counts.done + counts.failed + counts.cancelled
+        ended = counts.done + counts.failed + counts.cancelled + counts.rejected
         assert counts.submitted == ended + self.core.queued + self.core.running
-        told = len(self.outcome) - counts.rejected
-        assert ended == told
+        assert counts.submitted == len(self.asked)
+        assert ended == len(self.outcome)
 
     @invariant()
     def no_command_waits_while_a_worker_is_free(self):
@@ -112,47 +154,95 @@ class Machine(RuleBasedStateMachine):
         assert not (free and self.core.queued)
 
     @invariant()
+    def nothing_waits_behind_a_long_command(self):
+        for seat in self.core.seats.values():
+            *ahead, last = [*seat.calls.values(), None]
+            del last
+            expected = [call.expected for call in ahead[:-1]]
+            assert sum(expected) < PREFETCH_SECONDS or any(e >= 1.0 for e in expected)
+            assert len(seat.calls) <= PREFETCH + 1
+
+    @invariant()
     def the_queue_is_bounded(self):
         # Commands that come back from a dead worker go past the limit, and no others.
-        assert self.core.queued <= LIMIT + sum(
-            call.phase is Phase.QUEUED for call in self.core.calls.values()
-        )
+        assert self.core.queued <= LIMIT + self.returned
 
 
 TestScheduler = Machine.TestCase
 TestScheduler.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
+def order_of(core: Scheduler, numbers: int) -> list[int]:
+    found = [i.call.number for i in core.add_worker("w")]
+    for _ in range(numbers):
+        found += [i.call.number for i in core.finished("w", found[-1], 1.0, ok=True)]
+    return found
+
+
 def test_first_in_first_out():
     core = Scheduler("p", 100)
-    for number in range(10):
-        core.submit(Call(id=f"c{number}", deadline=100.0))
-    core.mean_seconds = 1.0
-    order = [i.call_id for i in core.add_worker("w")]
-    for number in range(9):
-        core.started(f"c{number}")
-        order += [i.call_id for i in core.finished("w", f"c{number}", 1.0, ok=True)]
-    assert order == [f"c{number}" for number in range(10)]
+    for number in range(1, 11):
+        core.submit(a_call(number))
+    assert order_of(core, 10) == list(range(1, 11))
 
 
-def test_what_had_not_started_comes_back_first_in_line():
+def test_the_more_urgent_first_and_in_order_within():
+    core = Scheduler("p", 100)
+    for number, priority in enumerate([LATER, NORMAL, URGENT, NORMAL, URGENT, LATER], 1):
+        core.submit(a_call(number, priority=priority))
+    assert order_of(core, 6) == [3, 5, 2, 4, 1, 6]
+
+
+def test_short_commands_are_sent_ahead_and_come_back_first_in_line():
     core = Scheduler("p", 100)
     core.add_worker("w1")
-    for number in range(5):
-        core.submit(Call(id=f"c{number}", deadline=100.0))
-    core.started("c0")
-    lost = core.remove_worker("w1", WorkerLost("it died"))
-    assert [i.call_id for i in lost if isinstance(i, Fail)] == ["c0"]
-    sent = [i.call_id for i in core.add_worker("w2")]
-    assert sent[:3] == ["c1", "c2", "c3"]
+    core.submit(a_call(1, tool="short"))
+    core.finished("w1", 1, 1e-5, ok=True)
+    sent = [i for number in range(2, 12) for i in core.submit(a_call(number, tool="short"))]
+    assert [i.call.number for i in sent] == list(range(2, 12))
+    lost = core.remove_worker("w1", WorkerLost("it died"), ran=2)
+    assert [i.call.number for i in lost if isinstance(i, Fail)] == [2]
+    assert [i.call.number for i in core.add_worker("w2")] == list(range(3, 12))
 
 
-def test_a_deadline_that_has_passed_is_failed_once():
+def test_nothing_is_sent_behind_a_command_that_may_be_long():
+    core = Scheduler("p", 100)
+    core.add_worker("w")
+    assert core.submit(a_call(1, tool="never seen"))
+    assert core.submit(a_call(2, tool="never seen")) == []
+    core.finished("w", 1, 1e-5, ok=True)
+    assert core.submit(a_call(3, tool="never seen"))
+    assert core.submit(a_call(4, tool="another"))
+    assert core.submit(a_call(5, tool="never seen")) == []
+
+
+def test_nothing_is_sent_to_a_worker_that_may_be_killed():
+    core = Scheduler("p", 100)
+    core.add_worker("w")
+    core.submit(a_call(1, tool="short"))
+    core.finished("w", 1, 1e-5, ok=True)
+    core.submit(a_call(2, tool="short"))
+    core.give_up(2, Cancelled("no"), runs=True)
+    assert core.submit(a_call(3, tool="short")) == []
+    sent = core.finished("w", 2, 1e-5, ok=True)
+    assert [i.call.number for i in sent] == [3]
+
+
+def test_a_deadline_that_has_passed_is_found_once():
     core = Scheduler("p", 10)
-    core.submit(Call(id="c", deadline=1.0))
+    core.submit(a_call(1, deadline=1.0))
     assert core.expire(0.5) == []
-    (failed,) = core.expire(1.0)
+    (call,) = core.expire(1.0)
+    (failed,) = core.late(call, runs=False)
     assert isinstance(failed, Fail)
+    assert isinstance(failed.error, DeadlineExceeded)
     assert core.expire(2.0) == []
-    with pytest.raises(KeyError):
-        core.calls["c"]
+    assert core.calls == {}
+
+
+def test_a_full_queue_counts_what_it_refuses():
+    core = Scheduler("p", 1)
+    core.submit(a_call(1))
+    with pytest.raises(QueueFull, match="1 commands wait"):
+        core.check_room()
+    assert (core.counts.submitted, core.counts.rejected) == (2, 1)

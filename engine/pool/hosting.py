@@ -1,0 +1,107 @@
+"""What a worker is charged with, how it loads its adapter, and how it tells what went wrong.
+
+Imported by the worker's process: light.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from citadel.adapter import Adapter
+from citadel.errors import AdapterFailed, BadArguments, CitadelError
+
+TOKEN_VARIABLE = "CITADEL_WORKER_TOKEN"  # noqa: S105 - a name
+MAX_TRACEBACK = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What a worker is told when it starts."""
+
+    worker: str
+    pool: str
+    adapter: str
+    engine: int
+    """The engine's process id."""
+    link: str
+    """`fd:NUMBER` or `tcp:HOST:PORT`."""
+    slate: str
+    max_result_bytes: int
+    path: list[str]
+    """Where modules are looked for: what the engine can import, its workers can."""
+
+
+class Unsendable(Exception):
+    """A result that msgpack does not carry."""
+
+
+def load(name: str) -> Adapter:
+    """An adapter by `module:Class`, set up.
+
+    Raises:
+        AdapterFailed: it does not import, is no Adapter, or does not set up.
+    """
+    module_name, _, class_name = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module_name), class_name)()
+        if not isinstance(made, Adapter):
+            raise AdapterFailed(f"{name} is no citadel.Adapter", subject=name)
+        made.setup()
+    except AdapterFailed:
+        raise
+    except (Exception, SystemExit) as error:
+        raise AdapterFailed(
+            f"adapter {name} failed: {type(error).__qualname__}: {_said(error)}",
+            subject=name,
+            details={"traceback": _trace(error)},
+        ) from error
+    return made
+
+
+def unpacked(data: bytes, tool: str) -> dict[str, Any]:
+    """Keyword arguments; no bytes are none.
+
+    Raises:
+        BadArguments: the bytes are no msgpack map with texts for keys.
+    """
+    try:
+        found = msgpack.unpackb(data, strict_map_key=False) if data else {}
+    except (ValueError, TypeError) as error:
+        raise BadArguments(
+            f"arguments of {tool} are no msgpack: {type(error).__name__}", subject=tool
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise BadArguments(f"arguments of {tool} are no map of names", subject=tool)
+    return found
+
+
+def told(error: BaseException, tool: str) -> list[Any]:
+    """An error as class name, message, remedy and details."""
+    if isinstance(error, CitadelError):
+        details = {str(key): str(value) for key, value in error.details.items()}
+        return [type(error).__name__, _said(error), str(error.remedy), details]
+    if isinstance(error, Unsendable):
+        text = f"{tool} returned something that cannot be sent: {error}"
+        remedy = "Return what msgpack carries, a dataclass or a pydantic model"
+        return ["CommandFailed", text, remedy, {"type": "Unsendable"}]
+    kind = type(error).__qualname__
+    details = {"type": kind, "traceback": _trace(error)}
+    return ["CommandFailed", f"{tool} raised {kind}: {_said(error)}", "", details]
+
+
+def _trace(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]
+    return text.encode("utf-8", "replace").decode()
+
+
+def _said(error: BaseException) -> str:
+    """The text of an error; an error's own `__str__` may raise."""
+    try:
+        return str(error).encode("utf-8", "replace").decode()[:MAX_TRACEBACK]
+    except Exception:  # noqa: BLE001 - a user's class may do anything
+        return "(its text cannot be read)"

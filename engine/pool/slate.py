@@ -1,0 +1,95 @@
+"""Memory that the engine shares with one worker: what it runs, and what it has not sent yet.
+
+A worker writes here the number of each command that it begins, and every answer before it is sent.
+So many short commands need one send, and yet, when the worker dies at any instant, the engine knows
+which command it ran and has the answers to those before: nothing runs twice, nothing else fails.
+
+The layout is two u64 (running number, bytes of unsent answers), then the answers' frames. The
+worker writes, the engine reads. Light: imported by the worker's process.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import struct
+import sys
+import tempfile
+from contextlib import suppress
+
+ANSWER_BYTES = 64 * 1024
+"""Answers that may wait to be sent together; larger ones are sent at once."""
+_NUMBER = struct.Struct("=Q")
+_HEAD = 2 * _NUMBER.size
+_SIZE = _HEAD + ANSWER_BYTES
+
+
+class Slate:
+    """One side's view of the memory."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._used = 0
+
+    # ── the worker's side ────────────────────────────────────────────────────────────────────
+
+    def begin(self, number: int) -> None:
+        """The command with this number runs from now on."""
+        _NUMBER.pack_into(self._memory, 0, number)
+
+    def put(self, answer: bytes) -> bool:
+        """Keeps an answer until it is sent; False when it does not fit."""
+        start, end = _HEAD + self._used, _HEAD + self._used + len(answer)
+        if end > _SIZE:
+            return False
+        self._memory[start:end] = answer
+        self._used += len(answer)
+        _NUMBER.pack_into(self._memory, _NUMBER.size, self._used)
+        return True
+
+    def sent(self) -> None:
+        """What waited was sent."""
+        self._used = 0
+        _NUMBER.pack_into(self._memory, _NUMBER.size, 0)
+
+    # ── the engine's side ────────────────────────────────────────────────────────────────────
+
+    @property
+    def running(self) -> int:
+        """The number of the command that was begun last; 0 before the first."""
+        return _NUMBER.unpack_from(self._memory, 0)[0]
+
+    def unsent(self) -> bytes:
+        """The frames of answers that were not, or not surely, sent."""
+        (used,) = _NUMBER.unpack_from(self._memory, _NUMBER.size)
+        return bytes(self._memory[_HEAD : _HEAD + min(used, ANSWER_BYTES)])
+
+    def close(self) -> None:
+        """Lets go of the memory."""
+        with suppress(BufferError):
+            self._memory.close()
+
+
+def create() -> tuple[Slate, str, int]:
+    """A new slate, the word by which a worker opens it, and a descriptor to hand down (or -1)."""
+    if sys.platform == "win32":
+        name = f"citadel-{secrets.token_hex(16)}"
+        return Slate(mmap.mmap(-1, _SIZE, tagname=name)), f"name:{name}", -1
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("citadel-slate")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, _SIZE)
+    return Slate(mmap.mmap(descriptor, _SIZE)), f"fd:{descriptor}", descriptor
+
+
+def connect(word: str) -> Slate:
+    """The worker's view of the slate that the engine made."""
+    kind, _, where = word.partition(":")
+    if kind == "name" and sys.platform == "win32":
+        return Slate(mmap.mmap(-1, _SIZE, tagname=where))
+    memory = mmap.mmap(int(where), _SIZE)
+    os.close(int(where))
+    return Slate(memory)
