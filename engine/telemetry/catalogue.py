@@ -33,7 +33,7 @@ COUNTERS = MappingProxyType(
         "citadel.spans.started": Entry("Spans started"),
         "citadel.spans.kept": Entry("Spans kept"),
         "citadel.spans.dropped": Entry("Spans dropped, by cause", ("cause",)),
-        "citadel.events.dropped": Entry("Live events that a full ring pushed out unread", ()),
+        "citadel.events.dropped": Entry("Live rows that slow watchers missed", ()),
     }
 )
 

@@ -66,6 +66,8 @@ class LiveHub:
     ) -> None:
         self.instance_id = instance_id
         self.seq = 0
+        self.lost = 0
+        """Rows that watchers were told they missed, because the ring no longer had them."""
         self.extra: dict[str, Callable[[], Iterable[Row]]] = {}
         """Rows that a topic's snapshot begins with, computed when it is taken."""
         self._clock = clock
@@ -144,6 +146,7 @@ class LiveHub:
                         await waiter.reach(cursor + BATCH_ROWS, BATCH_SECONDS)
                     continue
                 if cursor < self._oldest() - 1:
+                    self.lost += self._oldest() - 1 - cursor
                     cursor = self._oldest() - 1
                     gap = Gap(from_seq=said + 1, to_seq=cursor, cause="slow_client")
                     said = cursor
@@ -164,6 +167,7 @@ class LiveHub:
         if (instance_id and instance_id != self.instance_id) or since_seq > self.seq:
             return Gap(from_seq=0, to_seq=self.seq, cause="restarted")
         if since_seq < self._oldest() - 1:
+            self.lost += self._oldest() - 1 - since_seq
             return Gap(from_seq=since_seq + 1, to_seq=self._oldest() - 1, cause="retention")
         return None
 

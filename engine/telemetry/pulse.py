@@ -36,7 +36,7 @@ class Pulse:
         self._process = psutil.Process()
         self._published: dict[tuple[str, str], float] = {}
         self.gauges: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-        self._beats = 0
+        self._beats = self._lost = 0
 
     async def run(self) -> None:
         """Drains and publishes; what is left is drained at the end."""
@@ -77,6 +77,9 @@ class Pulse:
             with self._process.oneshot():
                 self.gauges["citadel.process.rss", ()] = self._process.memory_info().rss
                 self.gauges["citadel.process.cpu", ()] = self._process.cpu_percent() / 100
+        if lost := self._hub.lost - self._lost:
+            self._recorder.count("citadel.events.dropped", lost)
+            self._lost += lost
         self.gauges["citadel.spans.in_flight", ()] = self._recorder.ledger().in_flight
 
     def _publish_ledger(self, now: int) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from citadel.errors import BadConfig, DeadlineExceeded
+from citadel.errors import BadConfig, DeadlineExceeded, NotReady
 from citadel.query import Expr
 from engine.telemetry.encode import Row
 from engine.telemetry.query_sql import where
@@ -80,6 +80,7 @@ class SpanStore:
         self._retain_spans = retain_spans
         self._queue: queue.Queue[_Item] = queue.Queue(QUEUE_BATCHES)
         self._readers = asyncio.Semaphore(READERS)
+        self._damaged = False
         self.set_aside: Path | None = None
         self.written = self.lost = 0
         """Spans that were written, and that were taken but could not be; the writer's."""
@@ -175,13 +176,26 @@ class SpanStore:
             connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             try:
                 return connection.execute(sql, values).fetchall()
-            except sqlite3.OperationalError as error:
-                if "interrupted" not in str(error):
-                    raise
-                raise DeadlineExceeded(
-                    f"the search took longer than {READ_SECONDS:g} s",
-                    remedy="Narrow the time range, or name the mission in the filter",
-                ) from error
+            except sqlite3.DatabaseError as error:
+                raise self._unreadable(error) from error
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> Exception:
+        """What a reader is told; damage is left to the writer to deal with."""
+        if "interrupted" in str(error):
+            return DeadlineExceeded(
+                f"the search took longer than {READ_SECONDS:g} s",
+                remedy="Narrow the time range, or name the mission in the filter",
+            )
+        if not _is_corrupt(error):
+            return error
+        self._damaged = True
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(())
+        return NotReady(
+            f"the span store {self._path} is damaged: {error}",
+            subject=str(self._path),
+            remedy="It is set aside, and a fresh one begun: ask again",
+        )
 
     def _open_or_set_aside(self) -> sqlite3.Connection:
         try:
@@ -189,12 +203,16 @@ class SpanStore:
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
                 raise
-            aside = self._path.with_suffix(f".corrupt-{time.time_ns()}")
-            self._path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            self.set_aside = aside
-            return self._connect()
+            return self._begin_anew()
+
+    def _begin_anew(self) -> sqlite3.Connection:
+        """Sets the damaged file aside, and opens a fresh one."""
+        aside = self._path.with_suffix(f".corrupt-{time.time_ns()}")
+        self._path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        self.set_aside = aside
+        return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         # Opened on one thread, then the writer's alone.
@@ -217,26 +235,29 @@ class SpanStore:
                     _write_batch(connection, batch)
                 self.written += len(batch)
                 written += len(batch)
+                if self._damaged:
+                    connection = self._recovered(connection)
                 if written >= min(RETENTION_EVERY_ROWS, self._retain_spans):
                     written = 0
                     _retain(connection, self._retain_spans)
             except (sqlite3.Error, ValueError, OverflowError) as error:
                 self.lost += len(batch)
                 self._tell("store.failed", f"{len(batch)} spans lost: {error}")
-                connection = self._recovered(connection, error)
+                if _is_corrupt(error):
+                    connection = self._recovered(connection)
             for event in waiting:
                 event.set()
         connection.close()
 
-    def _recovered(self, connection: sqlite3.Connection, error: Exception) -> sqlite3.Connection:
-        """A fresh database when the present one turned out to be corrupt."""
-        if not _is_corrupt(error):
-            return connection
+    def _recovered(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """A fresh database, since the present one turned out to be damaged."""
         connection.close()
+        self._damaged = False
         try:
-            fresh = self._open_or_set_aside()
-        except (sqlite3.Error, OSError):
-            return sqlite3.connect(":memory:")  # every batch fails from here on, and is counted
+            fresh = self._begin_anew()
+        except (sqlite3.Error, OSError) as error:
+            self._tell("store.failed", f"no fresh span store could be begun: {error}")
+            return sqlite3.connect(":memory:")  # no tables: each batch fails, and is counted so
         self._tell("store.set_aside", str(self.set_aside))
         return fresh
 

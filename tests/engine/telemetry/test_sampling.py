@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from citadel.errors import InvalidRequest
+from citadel.wire.messages import SamplingRule
+from engine.telemetry import sampling
+from engine.telemetry.sampling import DEFAULT_RULES, Root, Sampler, decide, match, threshold
+
+ids = st.integers(1, 2**128 - 1)
+names = st.sampled_from(["", "survey", "audit", "chat"])
+roots = st.builds(Root, mission_class=st.sampled_from(["critical", "training", ""]), mission=names)
+globs = st.sampled_from(["", "*", "s*", "audit", "critical", "t?aining"])
+rates = st.floats(0.0, 1.0)
+
+
+def numbered(rules: list[SamplingRule]) -> list[SamplingRule]:
+    return [
+        SamplingRule(id=f"r{i}", mission_class=r.mission_class, mission=r.mission, rate=r.rate)
+        for i, r in enumerate(rules)
+    ]
+
+
+policies = st.lists(
+    st.builds(SamplingRule, mission_class=globs, mission=globs, rate=rates), max_size=5
+).map(numbered)
+
+
+@given(ids, roots)
+def test_zero_and_one_are_exact(trace_id: int, root: Root) -> None:
+    assert decide([SamplingRule(id="all", rate=1.0)], trace_id, root)
+    assert not decide([SamplingRule(id="none", rate=0.0)], trace_id, root)
+
+
+@given(ids, roots, rates, rates)
+def test_a_higher_rate_keeps_whatever_a_lower_one_does(
+    trace_id: int, root: Root, one: float, other: float
+) -> None:
+    low, high = sorted((one, other))
+    kept = decide([SamplingRule(id="low", rate=low)], trace_id, root)
+    assert not kept or decide([SamplingRule(id="high", rate=high)], trace_id, root)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])
+def test_the_share_kept_is_the_rate(rate: float) -> None:
+    source, count = random.Random(7), 20_000
+    rule = [SamplingRule(id="some", rate=rate)]
+    kept = sum(decide(rule, source.getrandbits(128), Root()) for _ in range(count))
+    assert abs(kept - rate * count) < 5 * (count * rate * (1 - rate)) ** 0.5
+
+
+def test_thresholds_are_opentelemetrys() -> None:
+    assert threshold(1.0) == 0
+    assert threshold(0.5) == 0x80000000000000
+    assert threshold(0.0) == 2**56
+
+
+@given(policies, roots)
+def test_the_first_rule_that_matches_decides(rules: list[SamplingRule], root: Root) -> None:
+    found = match(rules, root)
+    if found is None:
+        assert decide(rules, 0, root)
+    else:
+        assert all(match([rule], root) is None for rule in rules[: rules.index(found)])
+
+
+@given(policies, st.lists(st.tuples(ids, roots), max_size=20))
+def test_a_sampler_decides_as_the_pure_function_does(
+    rules: list[SamplingRule], traces: list[tuple[int, Root]]
+) -> None:
+    sampler, first = Sampler(rules), dict[int, Root]()
+    for trace_id, root in traces:
+        first.setdefault(trace_id, root)
+        # A plain tuple will do for a root: the recorder passes one.
+        assert sampler.kept(trace_id, tuple(root), 0) == decide(rules, trace_id, first[trace_id])
+
+
+def test_a_trace_keeps_its_decision_when_the_policy_changes() -> None:
+    sampler = Sampler([SamplingRule(id="all", rate=1.0)])
+    assert sampler.kept(1, Root(), 0)
+    sampler.replace([SamplingRule(id="none", rate=0.0)])
+    assert sampler.kept(1, Root(), 0)
+    assert not sampler.kept(2, Root(), 0)
+
+
+def test_a_caller_that_does_not_sample_is_heeded_once_and_for_all() -> None:
+    sampler = Sampler()
+    assert not sampler.kept(1, Root(), 0, sampled_by_caller=False)
+    assert not sampler.kept(1, Root(), 0)
+
+
+def test_the_traces_in_use_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "REMEMBERED_ROOTS", 100)
+    sampler = Sampler([SamplingRule(id="all", rate=1.0)])
+    sampler.kept(1, Root(), 0)
+    sampler.kept(2, Root(), 0)
+    sampler.flag(2)
+    sampler.replace([SamplingRule(id="none", rate=0.0)])
+    for number in range(1_000):
+        assert sampler.kept(1, Root(), 0), "a trace that is asked for is not forgotten"
+        sampler.kept(10 + number, Root(), 0)
+    assert not sampler.kept(2, Root(), 0), "one that is not, is"
+    assert 100 <= sampler.preview([], 0).traces <= 202
+    assert not sampler._flagged
+
+
+@given(policies, policies, st.lists(st.tuples(ids, roots, st.booleans()), max_size=30))
+def test_a_preview_is_what_would_have_happened(
+    now: list[SamplingRule], then: list[SamplingRule], traces: list[tuple[int, Root, bool]]
+) -> None:
+    sampler = Sampler(now)
+    seen: dict[int, tuple[Root, bool]] = {}
+    for time, (trace_id, root, flagged) in enumerate(traces):
+        sampler.kept(trace_id, root, time)
+        if flagged:
+            sampler.flag(trace_id)
+        before = seen.get(trace_id, (root, False))
+        seen[trace_id] = (before[0], before[1] or flagged)
+    preview = sampler.preview(then, 0)
+    kept_now = {t for t, (root, _) in seen.items() if decide(now, t, root)}
+    kept_then = {t for t, (root, _) in seen.items() if decide(then, t, root)}
+    assert preview.traces == len(seen) == sum(preview.matched.values())
+    assert (preview.kept_now, preview.kept_then) == (len(kept_now), len(kept_then))
+    lost = {t for t, (_, flagged) in seen.items() if flagged} & kept_now - kept_then
+    assert preview.flagged_lost == len(lost)
+
+
+def test_a_preview_looks_back_as_far_as_it_is_told() -> None:
+    sampler = Sampler()
+    for number in range(10):
+        sampler.kept(number + 1, Root(), number)
+    assert sampler.preview([], 7).traces == 3
+
+
+def test_the_defaults() -> None:
+    assert match(DEFAULT_RULES, Root(mission_class="critical")).rate == 1.0  # type: ignore[union-attr]
+    assert match(DEFAULT_RULES, Root(mission_class="training")).rate == 0.1  # type: ignore[union-attr]
+    assert match(DEFAULT_RULES, Root(mission_class="standard")) is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([SamplingRule(id="", rate=1.0)], "number 1 has no id"),
+        ([SamplingRule(id="a"), SamplingRule(id="a")], "rule a has a repeated id"),
+        ([SamplingRule(id="a", rate=1.5)], "the rate of sampling rule a is 1.5"),
+        ([SamplingRule(id="a", rate=-0.1)], "is -0.1"),
+        ([SamplingRule(id="a", rate=float("nan"))], "is nan"),
+        ([SamplingRule(id=str(i)) for i in range(257)], "more than 256"),
+    ],
+)
+def test_bad_rules_are_refused_by_name(rules: list[SamplingRule], told: str) -> None:
+    sampler = Sampler()
+    with pytest.raises(InvalidRequest, match=told):
+        sampler.replace(rules)
+    assert sampler.rules == DEFAULT_RULES
