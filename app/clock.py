@@ -30,7 +30,7 @@ PASSING = ("sampling", "defense", "audit")
 
 SECOND = 1_000_000_000
 
-_MARKED_EVENTS = {
+MARKED_EVENTS = {
     "worker.lost": "crash",
     "sentinel.quarantined": "crash",
     "pool.failed": "crash",
@@ -142,9 +142,9 @@ class RoomClock:
 
     def _mark(self, batch: Mapping[str, Table]) -> None:
         for row in _rows_of(batch, "event"):
-            if row["name"] in _MARKED_EVENTS:
+            if row["name"] in MARKED_EVENTS:
                 text = " · ".join(filter(None, (row["name"], row["subject"], row["message"])))
-                self._add(row["time_ns"], _MARKED_EVENTS[row["name"]], text)
+                self._add(row["time_ns"], MARKED_EVENTS[row["name"]], text)
         for row in _rows_of(batch, "verdict"):
             if row["decision"] == "block":
                 self._add(row["time_ns"], "block", f"{row['layer']} blocked a {row['channel']}")

@@ -79,6 +79,20 @@ class SeriesHistory:
             total += self.at(name, edges)
         return total
 
+    def peaks(self, prefix: str, start_ns: int, end_ns: int, columns: int) -> NDArray[np.float64]:
+        """The sum of some series' highest values in each column, however short they held."""
+        edges = _edges(start_ns, end_ns, columns)
+        total = np.zeros(columns)
+        for name in self._matching(prefix):
+            known, values = self._rings[name].ordered()
+            # From the value that held when the column began to the last one that came in it.
+            low = np.searchsorted(known, edges[:-1], side="right") - 1
+            high = np.searchsorted(known, edges[1:], side="right")
+            pairs = np.stack([np.maximum(low, 0), high], axis=1).ravel()
+            tops = np.maximum.reduceat(np.append(values, 0.0), pairs)[::2]
+            total += np.where(high > 0, tops, 0.0)
+        return total
+
     def rates(self, prefix: str, start_ns: int, end_ns: int, columns: int) -> NDArray[np.float64]:
         """The growth of some counters a second, by column. A counter that fell was begun anew."""
         edges = _edges(start_ns, end_ns, columns)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QBrush, QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
 from app.theme import GRID_PX, Theme
+from app.views.bridge.marks import TOKENS
 from app.views.bridge.timeaxis import SECOND, TimeAxis
+from app.views.shapes import draw_state
 
 TITLE_PX = 28
 AXIS_PX = 20
@@ -23,6 +25,12 @@ SMALL_PX = 11
 WIDE_PX = 420
 """From here on a time axis has room for seven labels."""
 TITLE_FONT_PX = 12
+MARK_SLACK_PX = 4
+STEPS = {Qt.Key.Key_Right: 1, Qt.Key.Key_Down: 1, Qt.Key.Key_Left: -1, Qt.Key.Key_Up: -1}
+"""What the arrow keys do where things are chosen."""
+MOST_TIPS = 8
+_HEADS = {"policy": "draining", "crash": "lost"}
+"""The states whose shapes the heads of marks have: a triangle down, a cross."""
 
 
 class Panel(QWidget):
@@ -51,14 +59,19 @@ class Panel(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(self.color("line.grid"), 1))
+        painter.setPen(QPen(self.color("line.focus" if self.hasFocus() else "line.grid"), 1))
         painter.setBrush(self.color("surface.panel"))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         top = QRectF(12, 0, self.width() - 24, TITLE_PX)
         self.write(painter, top, self.title, "text.secondary", TITLE_FONT_PX, bold=True)
         if self.corner:
             right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            self.write(painter, top, self.corner, "text.muted", SMALL_PX, align=right)
+            room = top.width() - painter.fontMetrics().horizontalAdvance(self.title) - 8
+            painter.setFont(self.sized(SMALL_PX))
+            corner = painter.fontMetrics().elidedText(
+                self.corner, Qt.TextElideMode.ElideRight, max(int(room), 0)
+            )
+            self.write(painter, top, corner, "text.muted", SMALL_PX, align=right)
         if self.empty:
             center = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             self.write(
@@ -97,12 +110,16 @@ class Panel(QWidget):
         ),
     ) -> None:
         """Writes a text into a box."""
+        painter.setFont(self.sized(size, bold=bold))
+        painter.setPen(self.color(token))
+        painter.drawText(box, int(align.value), text)
+
+    def sized(self, size: int, *, bold: bool = False) -> QFont:
+        """The widget's font at a size in pixels."""
         font = QFont(self.font())
         font.setPixelSize(size)
         font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
-        painter.setFont(font)
-        painter.setPen(self.color(token))
-        painter.drawText(box, int(align.value), text)
+        return font
 
 
 class Chart(Panel):
@@ -135,12 +152,34 @@ class Chart(Panel):
         plot = self.plot()
         self.draw_plot(painter, plot)
         self._draw_times(painter, plot)
+        self._draw_marks(painter, plot)
         if self.axis.crosshair_ns:
             x = self.x_of(self.axis.crosshair_ns)
             if plot.left() <= x <= plot.right():
                 painter.setPen(QPen(self.color("text.muted"), 1, Qt.PenStyle.DashLine))
                 painter.drawLine(QPointF(x, plot.top()), QPointF(x, plot.bottom()))
                 self.draw_reading(painter, plot, self.axis.crosshair_ns)
+
+    def _draw_marks(self, painter: QPainter, plot: QRectF) -> None:
+        """Policy changes, crashes and gaps, as lines with a head."""
+        for mark in self.axis.marks:
+            x = self.x_of(mark.time_ns)
+            if not plot.left() <= x <= plot.right():
+                continue
+            color = self.color(TOKENS[mark.kind])
+            if mark.kind == "gap":
+                band = QRectF(x - 3, plot.top(), 6, plot.height())
+                painter.fillRect(band, QBrush(color, Qt.BrushStyle.BDiagPattern))
+                continue
+            painter.setPen(QPen(color, 1, Qt.PenStyle.DotLine))
+            painter.drawLine(QPointF(x, plot.top()), QPointF(x, plot.bottom()))
+            head = QRectF(x - 4, plot.top() - 4, 8, 8)
+            draw_state(painter, head, _HEADS[mark.kind], color.name())
+
+    def _mark_at(self, x: float) -> str:
+        """What happened around a position."""
+        near = [m.text for m in self.axis.marks if abs(self.x_of(m.time_ns) - x) <= MARK_SLACK_PX]
+        return "\n".join(near[-MOST_TIPS:])
 
     def draw_plot(self, painter: QPainter, plot: QRectF) -> None:
         """Paints the values."""
@@ -150,9 +189,7 @@ class Chart(Panel):
 
     def reading(self, painter: QPainter, plot: QRectF, parts: Sequence[tuple[str, str]]) -> None:
         """Writes (text, token) pairs on a plate in the upper right of the plot."""
-        font = QFont(self.font())
-        font.setPixelSize(SMALL_PX)
-        painter.setFont(font)
+        painter.setFont(self.sized(SMALL_PX))
         metrics = painter.fontMetrics()
         gap = 12
         width = sum(metrics.horizontalAdvance(text) for text, _ in parts) + gap * (len(parts) + 1)
@@ -198,10 +235,7 @@ class Chart(Panel):
             x += painter.fontMetrics().horizontalAdvance(text) + 16
 
     def _title_width(self, painter: QPainter) -> int:
-        font = QFont(self.font())
-        font.setPixelSize(TITLE_FONT_PX)
-        font.setWeight(QFont.Weight.DemiBold)
-        painter.setFont(font)
+        painter.setFont(self.sized(TITLE_FONT_PX, bold=True))
         return painter.fontMetrics().horizontalAdvance(self.title)
 
     @override
@@ -210,6 +244,7 @@ class Chart(Panel):
         x = event.position().x()
         inside = plot.left() <= x <= plot.right()
         self.axis.point_at(self.time_at(x) if inside else 0)
+        self.setToolTip(self._mark_at(x) if inside else "")
 
     @override
     def leaveEvent(self, event: QEvent) -> None:

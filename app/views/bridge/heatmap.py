@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, floor, log10
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -100,13 +102,9 @@ class LatencyChart(Chart):
     def draw_plot(self, painter: QPainter, plot: QRectF) -> None:
         if self._image is not None:
             painter.drawImage(plot, self._image)
-        octaves = (self._high - self._low) // PER_OCTAVE
-        step = 1 if octaves <= 6 else 2 if octaves <= 12 else 4
-        for octave in range(0, octaves + 1, step):
-            bucket = self._low + octave * PER_OCTAVE
-            seconds = 2.0 ** ((bucket + LOWEST) / PER_OCTAVE)
-            y = self._y(bucket, plot)
-            self.scale_line(painter, plot, y, figures.seconds(seconds))
+        for seconds in _decades(self._low, self._high):
+            bucket = np.log2(seconds) * PER_OCTAVE - LOWEST
+            self.scale_line(painter, plot, self._y(float(bucket), plot), _tick(seconds))
         self.legend(painter, self._newest())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         width = plot.width() / max(self._lines.shape[1], 1)
@@ -146,3 +144,20 @@ class LatencyChart(Chart):
                 text = f"p{part * 100:g} {figures.seconds(float(line[column]))}"
                 parts.append((text, token))
         self.reading(painter, plot, parts)
+
+
+def _decades(low: int, high: int) -> list[float]:
+    """Powers of ten between two buckets; 2 and 5 times them too when they are few."""
+    first, last = (2.0 ** ((bucket + LOWEST) / PER_OCTAVE) for bucket in (low, high))
+    powers = range(floor(log10(first)), ceil(log10(last)) + 1)
+    steps = (1, 2, 5) if log10(last / first) < 2 else (1,)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return [tick for tick in ticks if first < tick < last]
+
+
+def _tick(seconds: float) -> str:
+    """A round duration: "1 ms", "20 s"."""
+    for limit, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= limit * (1 - 1e-9):
+            return f"{seconds / limit:,.0f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"

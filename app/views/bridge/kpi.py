@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 from typing_extensions import override
 
@@ -28,6 +28,8 @@ class Kpi:
     values: Callable[[int, int, int], NDArray[np.float64]]
     text: Callable[[NDArray[np.float64]], str]
     hint: str
+    note: Callable[[], str] | None = None
+    """What stands in the corner."""
 
 
 class KpiTile(Panel):
@@ -46,12 +48,9 @@ class KpiTile(Panel):
         """Reads the figure."""
         self._values = self._kpi.values(self._axis.start_ns, self._axis.end_ns, 60)
         self._text = self._kpi.text(self._values)
-        self.setAccessibleDescription(self._text)
+        self.corner = self._kpi.note() if self._kpi.note else ""
+        self.setAccessibleDescription(", ".join(filter(None, (self._text, self.corner))))
         self.update()
-
-    @override
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
 
     @override
     def draw(self, painter: QPainter) -> None:

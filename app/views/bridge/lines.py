@@ -30,6 +30,8 @@ class Line:
     source: Source
     unit: str = ""
     filled: bool = False
+    stepped: bool = False
+    """Whether a value holds for its column, rather than leading to the next."""
 
 
 class LineChart(Chart):
@@ -75,8 +77,12 @@ class LineChart(Chart):
         if not len(values):
             return
         step = plot.width() / len(values)
-        xs = plot.left() + (np.arange(len(values)) + 0.5) * step
         ys = plot.bottom() - values / self._top * plot.height()
+        if line.stepped:
+            xs = plot.left() + np.repeat(np.arange(len(values) + 1), 2)[1:-1] * step
+            ys = np.repeat(ys, 2)
+        else:
+            xs = plot.left() + (np.arange(len(values)) + 0.5) * step
         points = [QPointF(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)]
         if line.filled:
             area = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPen
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPen
 from typing_extensions import override
 
 from app import figures
 from app.store import FleetStore, Row
 from app.theme import Theme
-from app.views.bridge.chart import Panel
+from app.views.bridge.chart import STEPS, Panel
 from app.views.shapes import draw_state, state_color
 
 CELL_PX = 44
@@ -32,6 +32,8 @@ class PoolMatrix(Panel):
         self._cells: list[tuple[QRectF, Row]] = []
         self._labels: list[tuple[QRectF, Row]] = []
         self._selected: tuple[str, str] | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setToolTip("Choose a worker with a click or the arrow keys")
 
     def refresh(self) -> None:
         """Lays the cells out."""
@@ -117,17 +119,32 @@ class PoolMatrix(Panel):
             painter, below, text if worker["rss_bytes"] else "–", "text.secondary", 10, align=center
         )
 
+    def _choose(self, worker: Row) -> None:
+        self._selected = (worker["pool"], worker["id"])
+        self.chosen.emit(worker)
+        self.update()
+
     @override
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if (worker := self._worker_at(event.position())) is not None:
-            self._selected = (worker["pool"], worker["id"])
-            self.chosen.emit(worker)
-            self.update()
+            self._choose(worker)
 
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         worker = self._worker_at(event.position())
         self.setToolTip(_tip(worker) if worker else "")
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """The arrows choose the next and the previous worker."""
+        step = STEPS.get(Qt.Key(event.key()))
+        if step is None or not self._cells:
+            super().keyPressEvent(event)
+            return
+        keys = [(worker["pool"], worker["id"]) for _, worker in self._cells]
+        here = keys.index(self._selected) if self._selected in keys else None
+        place = (0 if step > 0 else -1) if here is None else (here + step) % len(keys)
+        self._choose(self._cells[place][1])
 
     def _worker_at(self, at: QPointF) -> Row | None:
         return next((worker for box, worker in self._cells if box.contains(at)), None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter
 from typing_extensions import override
 
 from app.store import FleetStore, Row
 from app.theme import Theme
-from app.views.bridge.chart import LEFT_PX, Chart
+from app.views.bridge.chart import LEFT_PX, STEPS, Chart
 from app.views.bridge.timeaxis import TimeAxis
 from app.views.shapes import draw_state, state_color
 
@@ -39,6 +39,8 @@ class SentinelStrips(Chart):
         super().__init__("Sentinels", theme, axis)
         self._store = store
         self._shown: list[Row] = []
+        self._selected = ""
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def refresh(self) -> None:
         """Orders the Sentinels: trouble first, then by name."""
@@ -63,6 +65,9 @@ class SentinelStrips(Chart):
     def draw_plot(self, painter: QPainter, plot: QRectF) -> None:
         for index, row in enumerate(self._shown):
             top = plot.top() + index * ROW_PX
+            if row["id"] == self._selected:
+                line = QRectF(4, top, self.width() - 8, ROW_PX)
+                painter.fillRect(line, self.color("surface.selected"))
             mark = QRectF(12, top + 5, 8, 8)
             draw_state(painter, mark, row["state"], state_color(self.theme, row["state"]))
             name = painter.fontMetrics().elidedText(
@@ -85,16 +90,34 @@ class SentinelStrips(Chart):
             tone = self.color("text.muted", 50) if quiet else QColor(color)
             painter.fillRect(box, tone)
 
+    def _choose(self, row: Row) -> None:
+        self._selected = row["id"]
+        self.chosen.emit(row)
+        self.update()
+
     @override
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if (row := self._row_at(event.position())) is not None:
-            self.chosen.emit(row)
+            self._choose(row)
 
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         row = self._row_at(event.position())
-        self.setToolTip(_tip(row) if row else "")
+        if row is not None:
+            self.setToolTip("\n".join(filter(None, (self.toolTip(), _tip(row)))))
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """The arrows choose the next and the previous Sentinel."""
+        step = STEPS.get(Qt.Key(event.key()))
+        if step is None or not self._shown:
+            super().keyPressEvent(event)
+            return
+        names = [row["id"] for row in self._shown]
+        here = names.index(self._selected) if self._selected in names else None
+        place = (0 if step > 0 else -1) if here is None else (here + step) % len(names)
+        self._choose(self._shown[place])
 
     def _row_at(self, at: QPointF) -> Row | None:
         index = int((at.y() - self.plot().top()) // ROW_PX)

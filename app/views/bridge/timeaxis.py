@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
+from app.views.bridge.marks import Mark
+
 SPANS = (60, 300, 900)
 """Stretches that can be shown, in seconds."""
 SECOND = 1_000_000_000
@@ -19,6 +21,7 @@ class TimeAxis(QObject):
         self.seconds = SPANS[0]
         self.end_ns = 0
         self.crosshair_ns = 0
+        self.marks: tuple[Mark, ...] = ()
 
     @property
     def start_ns(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -14,21 +12,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import figures
 from app.commands import CommandSink
-from app.models.latency import LatencyHistory
-from app.models.series import SeriesHistory
 from app.store import FleetStore
 from app.theme import GRID_PX, Theme
 from app.views.bridge.heatmap import LatencyChart
-from app.views.bridge.kpi import Kpi, KpiStrip
-from app.views.bridge.lines import Line, LineChart, Source
+from app.views.bridge.keyfigures import COMMAND, key_figures, ledger, queue_depth, throughput
+from app.views.bridge.kpi import KpiStrip
+from app.views.bridge.lines import LineChart
+from app.views.bridge.marks import Marks
 from app.views.bridge.matrix import PoolMatrix
 from app.views.bridge.strips import SentinelStrips
 from app.views.bridge.timeaxis import SPANS, TimeAxis
-
-COMMAND = "citadel.command.duration"
-Values = NDArray[np.float64]
 
 
 class BridgeView(QWidget):
@@ -42,12 +36,13 @@ class BridgeView(QWidget):
         self._sink = sink
         self.setAccessibleName("Bridge")
         self.axis = TimeAxis(self)
-        self.kpis = KpiStrip(_kpis(store), theme, self.axis)
+        self._marks = Marks(store)
+        self.kpis = KpiStrip(key_figures(store, self.axis), theme, self.axis)
         self.matrix = PoolMatrix(theme, store)
         self.latency = LatencyChart("Command latency", theme, self.axis, store.latency, COMMAND)
         self.strips = SentinelStrips(theme, self.axis, store)
-        self.throughput = LineChart("Throughput", theme, self.axis, _throughput(store))
-        self.queue = LineChart("Queue depth", theme, self.axis, _queue(store))
+        self.throughput = LineChart("Throughput", theme, self.axis, throughput(store))
+        self.queue = LineChart("Queue depth", theme, self.axis, queue_depth(store))
         self.matrix.chosen.connect(lambda row: self.inspected.emit("worker", row))
         self.strips.chosen.connect(lambda row: self.inspected.emit("sentinel", row))
         self._ledger = QLabel()
@@ -58,10 +53,11 @@ class BridgeView(QWidget):
     def refresh(self, now_ns: int) -> None:
         """Shows the store as of now."""
         self.axis.advance(now_ns)
+        self.axis.marks = self._marks.follow()
         self.kpis.refresh()
         for part in (self.matrix, self.latency, self.strips, self.throughput, self.queue):
             part.refresh()
-        self._ledger.setText(_ledger(self._store))
+        self._ledger.setText(ledger(self._store))
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
@@ -113,90 +109,3 @@ class BridgeView(QWidget):
     def _show_seconds(self, seconds: int) -> None:
         self.axis.show_seconds(seconds)
         self.refresh(self.axis.end_ns)
-
-
-def _kpis(store: FleetStore) -> list[Kpi]:
-    series, latency = store.series, store.latency
-    hint = "of the run time of commands in a worker"
-    return [
-        Kpi("Commands", "series.1", _rates(series, "citadel.commands"), _rate, "Ended, a second"),
-        Kpi("Median", "series.3", _percentile(latency, 0.5), _seconds, f"p50 {hint}"),
-        Kpi("p99", "series.6", _percentile(latency, 0.99), _seconds, f"p99 {hint}"),
-        Kpi(
-            "Queued",
-            "series.2",
-            lambda start, end, columns: series.values("pool.queued", start, end, columns),
-            lambda values: figures.count(float(values[-1])),
-            "Commands that wait for a worker",
-        ),
-        Kpi(
-            "Failed",
-            "decision.block",
-            _rates(series, "pool.failed"),
-            _rate,
-            "Commands that failed, a second",
-        ),
-        Kpi(
-            "Guarded",
-            "series.4",
-            _rates(series, "citadel.guard.requests"),
-            _rate,
-            "Requests that passed the guards, a second",
-        ),
-        Kpi(
-            "Spans kept",
-            "series.7",
-            _rates(series, "citadel.spans.kept"),
-            _rate,
-            "Spans that the sampling policy kept, a second",
-        ),
-    ]
-
-
-def _rates(series: SeriesHistory, prefix: str) -> Source:
-    return lambda start, end, columns: series.rates(prefix, start, end, columns)
-
-
-def _percentile(latency: LatencyHistory, share: float) -> Source:
-    return lambda start, end, columns: latency.percentiles(COMMAND, start, end, columns, [share])[0]
-
-
-def _seconds(values: Values) -> str:
-    known = values[~np.isnan(values)]
-    return figures.seconds(float(known[-1])) if len(known) else "–"
-
-
-def _rate(values: Values) -> str:
-    """Of the last whole columns: the newest one is still filling up."""
-    return figures.rate(float(values[-4:-1].mean())) if len(values) else "–"
-
-
-def _throughput(store: FleetStore) -> list[Line]:
-    series = store.series
-    return [
-        Line("done", "series.1", lambda s, e, c: series.rates("pool.done", s, e, c), "/s", True),
-        Line("failed", "series.6", lambda s, e, c: series.rates("pool.failed", s, e, c), "/s"),
-    ]
-
-
-def _queue(store: FleetStore) -> list[Line]:
-    series = store.series
-    return [
-        Line(
-            "waiting", "series.2", lambda s, e, c: series.values("pool.queued", s, e, c), "", True
-        ),
-        Line("running", "series.3", lambda s, e, c: series.values("pool.running", s, e, c), ""),
-    ]
-
-
-def _ledger(store: FleetStore) -> str:
-    started = store.counter("citadel.spans.started")
-    kept = store.counter("citadel.spans.kept")
-    dropped = store.counter("citadel.spans.dropped")
-    words = (
-        f"{figures.count(started)} spans",
-        f"{figures.count(kept)} kept",
-        f"{figures.count(dropped)} dropped",
-        f"{store.received_rows:,} rows received",
-    )
-    return "  ·  ".join(words)

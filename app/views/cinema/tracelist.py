@@ -85,6 +85,7 @@ class TraceList(QWidget):
         self.follow.setAccessibleName("Follow the newest traces")
         self.follow.toggled.connect(self._on_follow)
         self._readable = True
+        self._rows: dict[Any, Row] = {}
         self.model = TableModel(COLUMNS, self)
         self.table = Table("Traces", self.model, theme)
         self.table.setSortingEnabled(True)
@@ -133,7 +134,10 @@ class TraceList(QWidget):
         for values in zip(*columns.values(), strict=True):
             row = dict(zip(columns, values, strict=True))
             row["trace_id"] = f"{row['trace_hi']:016x}{row['trace_lo']:016x}"
-            found[row["trace_id"]] = row
+            # The very row of before when nothing moved, so that the table need not look.
+            known = self._rows.get(row["trace_id"])
+            found[row["trace_id"]] = known if known is not None and known == row else row
+        self._rows = found
         self.model.set_rows(found)
         self.say(note)
         self._mark(current)

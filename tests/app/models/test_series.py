@@ -76,3 +76,30 @@ def test_what_is_unknown_is_zero() -> None:
     history.gauge("g", T0, 3)
     history.clear()
     assert history.names() == []
+
+
+def test_a_peak_shorter_than_a_column_is_kept() -> None:
+    history = SeriesHistory()
+    for offset, value in ((0, 1), (1_300, 9), (1_400, 2), (5_000, 0)):
+        history.gauge("g", T0 + offset * 1_000_000, value)
+    assert history.peaks("g", T0 - SECOND, T0 + 6 * SECOND, 7).tolist() == [1, 1, 9, 2, 2, 2, 0]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 50)), max_size=40), st.integers(1, 50)
+)
+def test_peaks_are_the_highest_values_that_held(steps: list[tuple[int, int]], columns: int) -> None:
+    history = SeriesHistory()
+    at, held = T0, [(T0 - SECOND, 0)]
+    for wait, value in steps:
+        at += wait * 10_000_000
+        history.gauge("g", at, value)
+        held.append((at, value))
+    end = at + SECOND
+    found = history.peaks("g", T0 - SECOND, end, columns)
+    edges = (T0 - SECOND + np.linspace(0, end - T0 + SECOND, columns + 1).astype(np.int64)).tolist()
+    for column in range(columns):
+        low, high = edges[column], edges[column + 1]
+        before = [value for when, value in held if when <= low][-1]
+        within = [value for when, value in held if low < when <= high]
+        assert found[column] == max([before, *within])

@@ -166,6 +166,9 @@ def test_an_audit_entry_says_what_changed() -> None:
     row = {"before": '{"rate": 1.0, "revision": 1}', "after": '{"rate": 0.1, "revision": 2}'}
     assert change(row, 0) == "rate: 1.0 → 0.1"
     assert change({"before": "", "after": '{"size": 4}'}, 0) == "size: – → 4"
+    before = '{"rules": [{"id": "a", "rate": 1.0}, {"id": "b", "rate": 0.5}]}'
+    after = '{"rules": [{"id": "b", "rate": 0.5}, {"id": "a", "rate": 0.2}]}'
+    assert change({"before": before, "after": after}, 0) == "rules.a.rate: 1.0 → 0.2"
 
 
 def _event(number: int) -> dict:
