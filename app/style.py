@@ -42,8 +42,8 @@ def chosen(choice: ThemeChoice) -> Theme:
 def apply(application: QApplication, theme: Theme) -> None:
     """Puts a theme on the whole application, at once."""
     if application.style().objectName().lower() != "fusion":
-        # A style sheet wraps the style: without one, so that the wrapped one is not asked.
         application.setStyle("Fusion")
+    if application.font() != base_font():
         application.setFont(base_font())
     application.setPalette(palette(theme))
     application.setStyleSheet(style_sheet(theme))

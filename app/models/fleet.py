@@ -6,6 +6,7 @@ Main thread only.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from app import figures
 from app.models.table import ColumnSpec, column
@@ -146,20 +147,38 @@ EVENTS = (
 
 
 def _change(row: Row) -> str:
-    """What an audit entry changed, in short: the keys that differ, with their values."""
-    before, after = _object(row["before"]), _object(row["after"])
+    """What an audit entry changed, in short: the leaves that differ, with their values."""
+    before, after = _leaves(row["before"]), _leaves(row["after"])
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     parts = [
         f"{key}: {_short(before.get(key))} → {_short(after.get(key))}"
         for key in keys
-        if key != "revision"
+        if not key.endswith("revision")
     ]
     return "; ".join(parts)
 
 
-def _object(text: str) -> Row:
-    found = json.loads(text) if text else {}
-    return found if isinstance(found, dict) else {"value": found}
+def _leaves(text: str) -> Row:
+    """The values of a JSON document by their path: "rules.training.rate"."""
+    found: Row = {}
+    waiting: list[tuple[str, Any]] = [("", json.loads(text) if text else {})]
+    while waiting:
+        path, value = waiting.pop(0)
+        items: list[tuple[str, Any]] = []
+        if isinstance(value, dict):
+            items = [(str(key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            items = [(_named(inner, at), inner) for at, inner in enumerate(value)]
+        else:
+            found[path or "value"] = value
+        waiting += [(f"{path}.{key}".lstrip("."), inner) for key, inner in items]
+    return found
+
+
+def _named(item: Any, at: int) -> str:
+    """An entry of a list by its id or name, so that what moved is not taken for what changed."""
+    name = (item.get("id") or item.get("name")) if isinstance(item, dict) else None
+    return str(name or at)
 
 
 def _short(value: object) -> str:
@@ -187,14 +206,14 @@ AUDIT = (
 )
 
 SURVEY = (
-    column("File", "path", width=320),
+    column("File", "path", width=240),
     column("Status", "status", width=72),
     _count("Lines", "lines"),
     _count("Tokens", "code_tokens"),
-    _count("Functions", "functions"),
+    _count("Functions", "functions", 88),
     _count("Classes", "classes"),
-    _count("Complexity, max", "complexity_max", 112),
-    _count("Duplicated lines", "duplicated_lines", 112),
+    _count("Complexity, max", "complexity_max", 128),
+    _count("Duplicated lines", "duplicated_lines", 128),
     column(
         "Size", "bytes", text=lambda row, _now: figures.bytes_(row["bytes"]), right=True, width=80
     ),

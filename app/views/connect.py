@@ -26,8 +26,6 @@ class ConnectDialog(QDialog):
     """Asks where to connect."""
 
     accepted_target = Signal(object)
-    token_wanted = Signal(str)
-    """An address was chosen whose token may be in the keyring."""
 
     def __init__(self, parent: QWidget, current: Target, recent: list[str]) -> None:
         super().__init__(parent)
@@ -61,9 +59,6 @@ class ConnectDialog(QDialog):
         self._lay_out()
         self.mode.currentIndexChanged.connect(lambda _index: self._show_mode())
         self.address.currentTextChanged.connect(lambda _text: self._show_mode())
-        self.address.activated.connect(
-            lambda _i: self.token_wanted.emit(self.address.currentText())
-        )
         self.tls.toggled.connect(lambda _on: self._show_mode())
         self.mode.setCurrentIndex(self.mode.findData(current.mode))
         self._show_mode()

@@ -17,7 +17,7 @@ from app.models import fleet
 from app.models.table import ColumnSpec, TableModel
 from app.store import FleetStore, Row
 from app.theme import Theme
-from app.views.labels import IconButton, column_of, retheme
+from app.views.labels import IconButton, button, column_of, retheme
 from app.views.missiondialog import MissionDialog
 from app.views.results import ResultsDialog
 from app.views.spawndialog import SpawnDialog
@@ -109,6 +109,7 @@ class FleetView(QWidget):
         self.workers = self._workers()
         self.sentinels = self._sentinels()
         self.missions = self._missions()
+        self.missions.offer(button("Start a mission…", self.ask_mission, "primary"))
         self.panels = {
             "pool": self.pools,
             "worker": self.workers,

@@ -151,7 +151,7 @@ def editor(field: Field) -> tuple[QWidget, Read]:
             return whole, whole.value
         case "number":
             real = QDoubleSpinBox()
-            real.setDecimals(3)
+            real.setDecimals(2)
             real.setRange(
                 field.minimum if field.minimum is not None else -_MOST,
                 field.maximum if field.maximum is not None else _MOST,
@@ -166,4 +166,5 @@ def editor(field: Field) -> tuple[QWidget, Read]:
             return combo, combo.currentText
         case "text":
             line = QLineEdit(str(field.default or ""))
+            line.setPlaceholderText(field.description)
             return line, line.text

@@ -16,6 +16,7 @@ from app.commands import (
     preview_defense,
 )
 from app.store import FleetStore
+from app.views.labels import set_role
 from citadel.wire.messages import DefensePreview
 
 PREVIEW_MINUTES = 5
@@ -68,7 +69,7 @@ def set_strict(
     about = "Flags will block, and a layer that fails or times out will block."
     box.setInformativeText(f"{about}\n\nLooking at the last {PREVIEW_MINUTES} minutes…")
     turn_on = box.addButton("Turn on", QMessageBox.ButtonRole.AcceptRole)
-    turn_on.setProperty("role", "primary")
+    set_role(turn_on, "primary")
     turn_on.setObjectName("strict-on")
     box.addButton(QMessageBox.StandardButton.Cancel)
     box.accepted.connect(lambda: sink.send(command, then))

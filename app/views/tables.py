@@ -21,7 +21,7 @@ from app.models.table import FilterModel, LogModel, TableModel, held
 from app.store import Row
 from app.theme import GRID_PX, Theme
 from app.views.cells import StateDelegate
-from app.views.labels import label, row_of
+from app.views.labels import column_of, label, row_of
 
 ROW_PX = 28
 
@@ -138,9 +138,12 @@ class TablePanel(QWidget):
         self.bar.setLayout(row_of(self.heading, self.count, 1, self.actions_row, self.filter))
         if heading:
             self.bar.setContentsMargins(12, 6, GRID_PX, 6)
-        self.empty = label(empty, "muted", wrap=True)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setContentsMargins(24, 24, 24, 24)
+        self._empty_text = label(empty, "muted", wrap=True)
+        self._empty_text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty = QWidget()
+        self._empty_rows = column_of(1, self._empty_text, 1, margin=24, spacing=16)
+        self.empty.setLayout(self._empty_rows)
+        self._offers_words = bool(empty)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -160,6 +163,10 @@ class TablePanel(QWidget):
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(opened)
 
+    def offer(self, action: QWidget) -> None:
+        """Puts a button below the words of the empty table."""
+        self._empty_rows.insertWidget(2, action, 0, Qt.AlignmentFlag.AlignCenter)
+
     def show_count(self) -> None:
         """Says how many rows there are, and how many the filter shows."""
         counts = (self.table.filtered.rowCount(), self._model.rowCount())
@@ -169,8 +176,8 @@ class TablePanel(QWidget):
         shown, there = counts
         text = f"{there:,}" if shown == there else f"{shown:,} of {there:,}"
         self.count.setText(text if self._heading else f"{text} rows")
-        self.empty.setVisible(not there and bool(self.empty.text()))
-        self.table.setVisible(bool(there) or not self.empty.text())
+        self.empty.setVisible(not there and self._offers_words)
+        self.table.setVisible(bool(there) or not self._offers_words)
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""

@@ -65,6 +65,8 @@ class Toast(QFrame):
 
     def wanted_height(self) -> int:
         """The height that its text needs."""
+        self.ensurePolished()
+        self._line.activate()
         if self._line.hasHeightForWidth():
             return self._line.heightForWidth(WIDTH_PX)
         return self.sizeHint().height()
@@ -141,7 +143,9 @@ class Toasts(QWidget):
     def _place(self) -> None:
         self._layout.activate()
         space = self._layout.spacing()
-        height = sum(toast.wanted_height() + space for toast in self.toasts())
+        for toast in self.toasts():
+            toast.setFixedHeight(toast.wanted_height())
+        height = sum(toast.height() + space for toast in self.toasts())
         top = max(self._host.height() - self._bottom_px - height, 56)
         self.setGeometry(self._host.width() - WIDTH_PX - 16, top, WIDTH_PX, max(height, 1))
         self.raise_()

@@ -38,6 +38,7 @@ from app.views.shapes import state_pixmap
 
 ROW_PX = 56
 _LEFT_PX = 32
+REDACTED = "█"
 SHOWN = {"Flags, redactions, blocks": ("flag", "redact", "block"), "Blocks": ("block",), "All": ()}
 
 COLUMNS = (
@@ -146,8 +147,9 @@ class VerdictDelegate(QStyledItemDelegate):
             if part.rule:
                 painter.fillRect(QRectF(left - 1, top, width + 2, 19), back)
                 painter.fillRect(QRectF(left - 1, top + 18, width + 2, 1.5), QColor(color))
-            tone = "text.primary" if part.rule else "text.muted"
-            painter.setPen(QColor(self.theme.color(tone)))
+            tone = self.theme.color("text.primary" if part.rule else "text.muted")
+            hidden = part.text.startswith(REDACTED)
+            painter.setPen(QColor(color if hidden else tone))
             painter.drawText(QRect(left, top, width + 2, 19), Qt.AlignmentFlag.AlignVCenter, text)
             left += width
             if left >= right:
