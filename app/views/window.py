@@ -220,6 +220,7 @@ class MainWindow(QMainWindow):
     def _show_titles(self) -> None:
         for dock in self.docks.values():
             dock.show_title()
+        self.toasts.raise_()
 
     def _show_dock_actions(self) -> None:
         for name, dock in self.docks.items():
