@@ -27,8 +27,8 @@ class Deadlines:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, number: int, deadline: float) -> None:
-        """The number is due at the deadline."""
+    def add(self, number: int, deadline: float) -> int:
+        """The number is due at the deadline; returns its tick, by which it is taken out."""
         tick = math.ceil(deadline / TICK_SECONDS)
         numbers = self._ticks.get(tick)
         if numbers is None:
@@ -38,10 +38,11 @@ class Deadlines:
             heapq.heappush(self._order, tick)
         numbers.add(number)
         self._count += 1
+        return tick
 
-    def discard(self, number: int, deadline: float) -> None:
+    def discard(self, number: int, tick: int) -> None:
         """The number is due no more."""
-        numbers = self._ticks.get(math.ceil(deadline / TICK_SECONDS))
+        numbers = self._ticks.get(tick)
         if numbers is not None and number in numbers:
             numbers.remove(number)
             self._count -= 1

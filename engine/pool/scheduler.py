@@ -18,7 +18,7 @@ from typing import NamedTuple
 from citadel.errors import Cancelled, CitadelError, DeadlineExceeded, QueueFull
 from engine.pool.deadlines import Deadlines
 
-PREFETCH = 16
+PREFETCH = 32
 """Commands that may wait in a worker behind the running one."""
 PREFETCH_SECONDS = 0.001
 """How long those commands may be expected to take together; a longer command is not short."""
@@ -40,6 +40,7 @@ class Call:
     priority: int = NORMAL
     worker: str = ""
     expected: float = 0.0
+    tick: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +103,7 @@ class Scheduler:
         self._deadlines = Deadlines()
         self._seconds: dict[str, float] = {}
         self._open: tuple[dict[str, Seat], ...] = tuple({} for _ in range(PREFETCH + 1))
+        self._open_slots = 0
 
     @property
     def running(self) -> int:
@@ -127,9 +129,12 @@ class Scheduler:
     def submit(self, call: Call) -> list[Instruction]:
         """Takes a command, for which there was room."""
         self.counts.submitted += 1
-        self.calls[call.number] = self._queues[call.priority][call.number] = call
+        self.calls[call.number] = call
+        call.tick = self._deadlines.add(call.number, call.deadline)
+        if self._open_slots and not self.queued:
+            return [self._place(call, self._freest())]
+        self._queues[call.priority][call.number] = call
         self.queued += 1
-        self._deadlines.add(call.number, call.deadline)
         return self._assign()
 
     def finished(self, worker: str, number: int, seconds: float, *, ok: bool) -> list[Instruction]:
@@ -229,7 +234,7 @@ class Scheduler:
                 self.counts.failed += 1
                 found.append(Fail(call, error))
             else:
-                call.worker, queue = "", self._queues[call.priority]
+                call.worker, call.expected, queue = "", 0.0, self._queues[call.priority]
                 queue[call.number] = call
                 queue.move_to_end(call.number, last=False)
                 self.queued += 1
@@ -239,8 +244,8 @@ class Scheduler:
 
     def _forget(self, call: Call) -> None:
         del self.calls[call.number]
-        self._deadlines.discard(call.number, call.deadline)
-        if self._queues[call.priority].pop(call.number, None):
+        self._deadlines.discard(call.number, call.tick)
+        if not call.worker and self._queues[call.priority].pop(call.number, None):
             self.queued -= 1
 
     def _learn(self, tool: str, seconds: float) -> None:
@@ -255,30 +260,32 @@ class Scheduler:
         if slot != seat.slot:
             if seat.slot >= 0:
                 del self._open[seat.slot][seat.id]
+                if not self._open[seat.slot]:
+                    self._open_slots ^= 1 << seat.slot
             if slot >= 0:
                 self._open[slot][seat.id] = seat
+                self._open_slots |= 1 << slot
             seat.slot = slot
 
     def _assign(self) -> list[Instruction]:
-        """Hands out the queue: always to the open worker with the fewest commands."""
+        """Hands out the queue while a worker is open."""
         found: list[Instruction] = []
         for queue in self._queues:
-            while queue:
-                seat = self._freest()
-                if seat is None:
-                    return found
+            while queue and self._open_slots:
                 _, call = queue.popitem(last=False)
                 self.queued -= 1
-                call.worker = seat.id
-                call.expected = self._seconds.get(call.tool, _UNKNOWN_SECONDS)
-                seat.calls[call.number] = call
-                seat.ahead += call.expected
-                self._file(seat)
-                found.append(Send(call))
+                found.append(self._place(call, self._freest()))
         return found
 
-    def _freest(self) -> Seat | None:
-        for seats in self._open:
-            if seats:
-                return next(iter(seats.values()))
-        return None
+    def _place(self, call: Call, seat: Seat) -> Send:
+        call.worker = seat.id
+        call.expected = self._seconds.get(call.tool, _UNKNOWN_SECONDS)
+        seat.calls[call.number] = call
+        seat.ahead += call.expected
+        self._file(seat)
+        return Send(call)
+
+    def _freest(self) -> Seat:
+        """The open worker with the fewest commands, of these the one that has been so longest."""
+        lowest = (self._open_slots & -self._open_slots).bit_length() - 1
+        return next(iter(self._open[lowest].values()))
