@@ -85,6 +85,7 @@ class TraceList(QWidget):
         self.follow.setAccessibleName("Follow the newest traces")
         self.follow.toggled.connect(self._on_follow)
         self._readable = True
+        self._filling = False
         self._rows: dict[Any, Row] = {}
         self.model = TableModel(COLUMNS, self)
         self.table = Table("Traces", self.model, theme)
@@ -138,9 +139,18 @@ class TraceList(QWidget):
             known = self._rows.get(row["trace_id"])
             found[row["trace_id"]] = known if known is not None and known == row else row
         self._rows = found
+        bar, selection = self.table.verticalScrollBar(), self.table.selectionModel()
+        scrolled = bar.value()
+        # When the chosen row goes, Qt chooses a neighbour; nobody has asked to open that.
+        self._filling = True
         self.model.set_rows(found)
-        self.say(note)
+        chosen = self.table.selected()
+        if chosen is not None and chosen["trace_id"] != current:
+            selection.clear()
         self._mark(current)
+        self._filling = False
+        bar.setValue(scrolled)  # who reads the newest is not dragged to the chosen one
+        self.say(note)
 
     def _mark(self, trace_id: str) -> None:
         """Selects the open trace when it is in the list."""
@@ -149,10 +159,7 @@ class TraceList(QWidget):
             return
         for place in range(self.table.filtered.rowCount()):
             if self.table.row_at(place)["trace_id"] == trace_id:
-                bar = self.table.verticalScrollBar()
-                scrolled = bar.value()
                 self.table.select_row(place)
-                bar.setValue(scrolled)  # who reads the newest is not dragged to the chosen one
                 return
 
     def say(self, note: str, *, bad: bool = False) -> None:
@@ -179,5 +186,5 @@ class TraceList(QWidget):
 
     def _on_chosen(self) -> None:
         row = self.table.selected()
-        if row is not None:
+        if row is not None and not self._filling:
             self.opened.emit(row["trace_id"])

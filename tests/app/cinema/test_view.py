@@ -240,6 +240,22 @@ def test_the_first_trace_opens_by_itself_when_it_has_settled(
     assert selected is None or selected["name"] == "rich"
 
 
+def test_the_newest_stay_in_sight_while_the_open_trace_falls_out(
+    view: CinemaView, store: FleetStore, tables: Tables
+) -> None:
+    for first in range(1, 600, 50):
+        many = [span(n, 1, 10 * n, 10 * n + 5, name=f"t{n}") for n in range(first, first + 50)]
+        store.apply(tables("span", *many))
+        view.refresh(NOW)
+        if first == 1:
+            view.list.table.select_row(3)
+            assert view.title.text() == "t47"
+        assert view.list.table.verticalScrollBar().value() == 0
+        assert listed(view)[0] == f"t{first + 49}"
+    assert view.title.text() == "t47", "it stays open"
+    assert view.list.table.selected() is None
+
+
 def test_what_comes_later_is_added_to_the_open_trace(
     view: CinemaView, store: FleetStore, tables: Tables, sink: RecordingSink
 ) -> None:
