@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 
 from citadel.vocabulary import GONE
-from citadel.wire.messages import WorkerStatus
+from citadel.wire.messages import PoolStatus, WorkerStatus
+from engine.pool.scheduler import Counts
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
 
@@ -127,3 +128,24 @@ class Coalesced:
     def _fire(self) -> None:
         self._timer = None
         self._call()
+
+
+def pool_row(status: PoolStatus, counts: Counts, time_ns: int) -> tuple[Any, ...]:
+    """The columns of topic `pool`."""
+    return (
+        status.name,
+        status.revision,
+        status.state,
+        status.adapter,
+        status.size,
+        status.queue_limit,
+        status.queued,
+        status.running,
+        counts.submitted,
+        counts.done,
+        counts.failed,
+        counts.cancelled,
+        counts.rejected,
+        status.error,
+        time_ns,
+    )

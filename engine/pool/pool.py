@@ -19,7 +19,7 @@ from engine.pool import frames
 from engine.pool.admission import PRIORITY_OF_CLASS, admit
 from engine.pool.answers import error_of, ingest
 from engine.pool.crew import Crew
-from engine.pool.display import PUBLISH_SECONDS, Coalesced
+from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
 from engine.pool.scheduler import NORMAL, Call, Instruction, Recall, Scheduler, Send
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.worker import Worker
@@ -108,27 +108,8 @@ class Pool:
         )
 
     def _show(self) -> None:
-        counts = self._scheduler.counts
-        self._hub.publish(
-            "pool",
-            (
-                self.name,
-                self.revision,
-                self.state,
-                self.settings.adapter,
-                self.crew.size,
-                self.settings.queue_limit,
-                self._scheduler.queued,
-                self._scheduler.running,
-                counts.submitted,
-                counts.done,
-                counts.failed,
-                counts.cancelled,
-                counts.rejected,
-                self.error,
-                self._recorder.clock(),
-            ),
-        )
+        row = pool_row(self.status(), self._scheduler.counts, self._recorder.clock())
+        self._hub.publish("pool", row)
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 

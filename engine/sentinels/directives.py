@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,7 +51,7 @@ MAX_OUTSTANDING = 1_000
 class CommandRunner(Protocol):
     """What runs commands: the pools."""
 
-    async def submit(self, command: PoolCommand) -> CommandResult:
+    def submit(self, command: PoolCommand) -> Coroutine[Any, Any, CommandResult]:
         """Runs a command to its end."""
         ...
 
