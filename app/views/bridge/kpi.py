@@ -17,6 +17,7 @@ from app.views.bridge.chart import Panel
 from app.views.bridge.timeaxis import TimeAxis
 
 HEIGHT_PX = 76
+LEAST_SPARK_PX = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ class KpiTile(Panel):
         values = np.nan_to_num(self._values)
         if not len(values) or values.max() <= 0:
             return
-        area = QRectF(self.width() * 0.56, 32, self.width() * 0.44 - 12, 32)
+        written = painter.fontMetrics().horizontalAdvance(self._text)
+        left = max(self.width() * 0.56, 12.0 + written + GRID_PX)
+        area = QRectF(left, 32, self.width() - 12 - left, 32)
+        if area.width() < LEAST_SPARK_PX:
+            return
         top = values.max()
         points = [
             QPointF(

@@ -17,14 +17,14 @@ from app import figures
 from app.models.waterfall import ERROR, FLAG, OPEN, Codes, Lane, Waterfall
 from app.theme import Theme
 from app.views.cinema.geometry import BAR_PX, LANE_PX, NAME_PX, RULER_PX, Geometry, Ints
-from app.views.cinema.palette import lookup, span_token, tone
+from app.views.cinema.palette import lookup, source_code, span_token, tone
 from citadel.wire.columns import Table
 
 LABEL_FROM_PX = 36
 MOST_BOXES = 300
 """Spans that a frame draws as boxes of their own; more are the image's pixels alone."""
 MOST_LABELS = 120
-TALLER_PX = 2.0
+TALLER_PX = 3.0
 ROUND_FROM_PX = 6.0
 SMALL_PX = 11
 FADE_PX = 48.0
@@ -85,33 +85,38 @@ class LanesPainter:
         if high - low <= self._boxes:
             self._boxes -= high - low
             # What is severe comes last, so that nothing covers it.
-            self._draw_boxes(low + np.argsort(self._layout.code[low:high], kind="stable"), y)
+            order = low + np.argsort(self._layout.code[low:high], kind="stable")
+            self._draw_boxes(order, lane, y)
             return
         scale = self._painter.device().devicePixelRatio()
         width = max(round(self._plot.width() * scale), 1)
         codes = self._layout.paint(lane, self._at.start, self._at.end, width)
-        bar = QRectF(self._plot.left(), y, self._plot.width(), BAR_PX)
-        self._draw_codes(codes, bar)
         length = self._layout.end[low:high] - self._layout.start[low:high]
         wide = np.flatnonzero(length >= LABEL_FROM_PX * self._at.pixel)
         order = low + wide[: max(self._labels, 0)]
-        self._draw_boxes(order, y)
-        severe = np.where(codes >= FLAG, codes, 0).astype(np.uint8)
-        for left, right in self._columns(order[self._layout.code[order] >= FLAG], scale):
-            severe[left:right] = 0  # drawn as a box, with its label
-        if severe.any():
-            self._draw_codes(severe, bar.adjusted(0, -TALLER_PX, 0, TALLER_PX))
+        # What gets a box of its own is left out of the pixels; but not what is severe beside it.
+        for index, (left, right) in zip(order, self._columns(order, scale), strict=True):
+            part = codes[left:right]
+            part[part == self._layout.code[index]] = 0
+        bar = QRectF(self._plot.left(), y, self._plot.width(), BAR_PX)
+        self._draw_codes(np.where(codes < FLAG, codes, 0).astype(np.uint8), lane, bar)
+        self._draw_boxes(order, lane, y)
+        if int(codes.max(initial=0)) >= FLAG:
+            severe = np.where(codes >= FLAG, codes, 0).astype(np.uint8)
+            self._draw_codes(severe, lane, bar.adjusted(0, -TALLER_PX, 0, TALLER_PX))
 
-    def _draw_boxes(self, order: Ints, y: float) -> None:
+    def _draw_boxes(self, order: Ints, lane: Lane, y: float) -> None:
         lefts, widths = self._at.across(self._layout, order)
         for index, left, width in zip(order.tolist(), lefts.tolist(), widths.tolist(), strict=True):
-            self._draw_box(index, QRectF(left, y, width, BAR_PX))
+            self._draw_box(index, lane, QRectF(left, y, width, BAR_PX))
 
     def _columns(self, order: Ints, scale: float) -> list[tuple[int, int]]:
         """The device's columns that some boxes cover wholly."""
         lefts, widths = self._at.across(self._layout, order)
         left = np.ceil((lefts - self._plot.left()) * scale).astype(int).clip(0)
-        right = np.floor((lefts + widths - self._plot.left()) * scale).astype(int).clip(0)
+        ends = (lefts + widths - self._plot.left()) * scale
+        open_ = self._layout.code[order] == OPEN  # nothing comes after it in its lane
+        right = np.where(open_, np.ceil(ends), np.floor(ends)).astype(int).clip(0)
         return list(zip(left.tolist(), right.tolist(), strict=True))
 
     def _draw_service(self, lane: Lane, top: float) -> None:
@@ -124,16 +129,17 @@ class LanesPainter:
         box = QRectF(22, top, NAME_PX - 26, LANE_PX)
         painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter.value), text)
 
-    def _draw_box(self, index: int, box: QRectF) -> None:
+    def _draw_box(self, index: int, lane: Lane, box: QRectF) -> None:
         painter, code = self._painter, int(self._layout.code[index])
-        color = self._tones[code - 1]
+        color = self._tones[(code if code != OPEN else source_code(lane.source)) - 1]
         if code in (ERROR, FLAG):
             box.adjust(0, -TALLER_PX, 0, TALLER_PX)
         if box.width() < ROUND_FROM_PX:
             painter.fillRect(box, color)
             return
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(color if code != OPEN else self._fading(box, color))
+        in_flight = code == OPEN and box.right() <= self._plot.right() + 1
+        painter.setBrush(self._fading(box, color) if in_flight else color)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.drawRoundedRect(box, 2, 2)
         if box.width() >= LABEL_FROM_PX and self._labels > 0:
@@ -142,14 +148,16 @@ class LanesPainter:
     def _fading(self, box: QRectF, color: QColor) -> QLinearGradient:
         """An open span has no right end yet."""
         clear = QColor(color)
-        clear.setAlpha(70)
+        clear.setAlpha(40)
         fade = QLinearGradient(max(box.right() - FADE_PX, box.left()), 0, box.right(), 0)
         fade.setColorAt(0, color)
         fade.setColorAt(1, clear)
         return fade
 
-    def _draw_codes(self, codes: Codes, box: QRectF) -> None:
-        pixels = self._colors[codes]
+    def _draw_codes(self, codes: Codes, lane: Lane, box: QRectF) -> None:
+        colors = self._colors.copy()
+        colors[OPEN] = colors[source_code(lane.source)]
+        pixels = colors[codes]
         size = len(codes)
         image = QImage(pixels.tobytes(), size, 1, size * 4, QImage.Format.Format_ARGB32)
         self._painter.drawImage(box, image)

@@ -17,8 +17,13 @@ def span_token(code: int) -> str:
     if code == FLAG:
         return "decision.flag"
     if code == OPEN:
-        return "state.connecting"
+        return "text.muted"  # where no lane tells its source
     return f"source.{SOURCES[code - 1]}"
+
+
+def source_code(source: str) -> int:
+    """The code of a source; that of the first one for a source that is unknown."""
+    return SOURCES.index(source) + 1 if source in SOURCES else 1
 
 
 def lookup(theme: Theme) -> NDArray[np.uint32]:

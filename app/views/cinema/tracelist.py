@@ -147,12 +147,12 @@ class TraceList(QWidget):
         chosen = self.table.selected()
         if chosen is not None and chosen["trace_id"] != current:
             selection.clear()
-        self._mark(current)
+        self.mark(current)
         self._filling = False
         bar.setValue(scrolled)  # who reads the newest is not dragged to the chosen one
         self.say(note)
 
-    def _mark(self, trace_id: str) -> None:
+    def mark(self, trace_id: str) -> None:
         """Selects the open trace when it is in the list."""
         selected = self.table.selected()
         if not trace_id or (selected is not None and selected["trace_id"] == trace_id):

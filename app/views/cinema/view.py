@@ -32,6 +32,8 @@ GROW_NS = 500_000_000
 """How often a large trace that has open spans is laid out again."""
 LARGE = 5_000
 SETTLED_NS = 1_000_000_000
+RICH, PATIENCE_NS = 5, 4_000_000_000
+"""Spans of a trace that opens by itself, and how long one with fewer is put off."""
 
 
 class CinemaView(QWidget):
@@ -49,7 +51,7 @@ class CinemaView(QWidget):
         self._stored: Table = {}
         self._known = 0
         self._more = ""
-        self._now_ns = self._searched_ns = self._grown_ns = 0
+        self._now_ns = self._searched_ns = self._grown_ns = self._first_ns = 0
         self.setAccessibleName("Cinema")
         self.stretch = Viewport(self)
         self.list = TraceList(theme)
@@ -192,10 +194,13 @@ class CinemaView(QWidget):
         """At the start: of the traces that have been over for a moment, the one that has most."""
         settled = (recent["end_ns"] > 0) & (recent["end_ns"] < self._now_ns - SETTLED_NS)
         spans = np.where(settled, recent["spans"], 0)
-        if int(spans.max()) > 1:
+        self._first_ns = self._first_ns or self._now_ns
+        patient = self._now_ns - self._first_ns < PATIENCE_NS
+        if int(spans.max()) >= (RICH if patient else 2):
             first = int(spans.argmax())
             high, low = int(recent["trace_hi"][first]), int(recent["trace_lo"][first])
             self.open_trace(f"{high:016x}{low:016x}")
+            self.list.mark(self._wanted)
 
     def _search(self, text: str) -> None:
         if not text:
