@@ -1,6 +1,7 @@
 """Watching: what happens is seen, in sequence; breaks and losses are explicit."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -78,8 +79,8 @@ async def test_a_slow_client_gets_coalesced_batches_or_an_explicit_gap(
         stream = slow.connection.stream("Engine.Watch", request)
         await anext(stream)
         before = await client.connection.call("Engine.Snapshot", SnapshotRequest(topics=("pool",)))
-        for _ in range(80):  # each line is an event: more than the ring holds
-            await client.pools.call("workshop", "say", lines=1_000)
+        for number in range(80):  # each span is a row: more than the ring holds
+            assert await client.traces.ingest(_spans(number, 1_000)) == 1_000
         after = await client.connection.call("Engine.Snapshot", SnapshotRequest(topics=("pool",)))
         assert after.seq > before.seq + 70_000
         gaps, coalesced, expected = 0, 0, None
@@ -95,6 +96,15 @@ async def test_a_slow_client_gets_coalesced_batches_or_an_explicit_gap(
                     break
         assert gaps or coalesced
         await stream.aclose()
+
+
+def _spans(trace: int, count: int) -> list[tuple[Any, ...]]:
+    now = time.time_ns()
+    text = ("step", "client", "client", "", "", "", "", "{}", "[]")
+    return [
+        (1, trace + 1, span, 0 if span == 1 else 1, now - 1_000, now, 1, 0, *text)
+        for span in range(1, count + 1)
+    ]
 
 
 async def test_an_engine_killed_and_started_again(headless: Any) -> None:
