@@ -29,7 +29,7 @@ from citadel.errors import AdapterFailed, BadArguments, Cancelled
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__citadel_tool__"
-_TEXTS = (date, time, timedelta, PurePath, UUID, Decimal, Enum)
+_TEXTS = (date, time, timedelta, UUID, Decimal, Enum)
 
 
 class Adapter:
@@ -198,6 +198,8 @@ def plain(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in fields_of(value)}
     if isinstance(value, set | frozenset):
         return list(cast("set[Any]", value))
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, _TEXTS):
         return to_jsonable_python(value)
     kind: type[Any] = type(value)

@@ -85,7 +85,11 @@ class LocalSpan:
         self._status = STATUS_ERROR
         kind = type(error).__qualname__
         self.attributes["error.type"] = kind
-        self.event("exception", **{"exception.type": kind, "exception.message": str(error)})
+        try:
+            text = str(error)
+        except Exception:  # noqa: BLE001 - a user's exception may not even have a text
+            text = "(its text cannot be read)"
+        self.event("exception", **{"exception.type": kind, "exception.message": text})
 
     def end(self) -> None:
         """Adds the span to what its scope has recorded."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, cast
 
 from citadel.errors import Cancelled, CitadelError, InvalidRequest, QueueFull
@@ -50,7 +49,7 @@ class Pool:
         self._hub = hub
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(self.name, settings.queue_limit)
-        self._numbers = count(1)
+        self._newest = 0
         self._by_id: dict[str, int] = {}
         self._tools: frozenset[str] = frozenset()
         self._expiry: asyncio.TimerHandle | None = None
@@ -170,8 +169,9 @@ class Pool:
         if span.sampled:
             span.set("citadel.tool", command.tool)
             span.set("citadel.command.id", command.id)
+        self._newest += 1
         return _Command(
-            number=next(self._numbers),
+            number=self._newest,
             name=command.id,
             tool=command.tool,
             deadline=now + (command.deadline_seconds or self.settings.default_deadline_seconds),
@@ -299,7 +299,9 @@ class Pool:
         seat = self._scheduler.seats.get(worker.id)
         call = seat.calls.get(worker.running) if seat else None
         error = worker.lost(call.name if call else "")
-        self._act(self._scheduler.remove_worker(worker.id, error, ran=worker.running))
+        # A number that was never given was not written by the worker's loop.
+        ran = worker.running if worker.running <= self._newest else None
+        self._act(self._scheduler.remove_worker(worker.id, error, ran=ran))
 
     def worker_holds(self, worker: Worker) -> bool:
         """Whether it has commands."""

@@ -22,6 +22,8 @@ PREFETCH = 32
 """Commands that may wait in a worker behind the running one."""
 PREFETCH_SECONDS = 0.001
 """How long those commands may be expected to take together; a longer command is not short."""
+MAX_RETURNS = 3
+"""How often a command that had not begun is given to another worker."""
 URGENT, NORMAL, LATER = PRIORITIES = (0, 1, 2)
 _UNKNOWN_SECONDS = 1.0
 """What a tool is expected to take before it has run once, and one that was told to stop."""
@@ -41,6 +43,8 @@ class Call:
     worker: str = ""
     expected: float = 0.0
     tick: int = 0
+    returns: int = 0
+    """How often it came back from a worker that died."""
 
 
 @dataclass(slots=True, eq=False)
@@ -218,8 +222,13 @@ class Scheduler:
             seat.accepting = False
             self._file(seat)
 
-    def remove_worker(self, worker: str, error: CitadelError, *, ran: int) -> list[Instruction]:
-        """The worker is gone: the command it ran fails, the others wait again, first in line."""
+    def remove_worker(
+        self, worker: str, error: CitadelError, *, ran: int | None
+    ) -> list[Instruction]:
+        """The worker is gone: the command it ran fails, the others wait again, first in line.
+
+        Those that have come back too often fail too; so do all when it is not known what it ran.
+        """
         seat = self.seats.pop(worker, None)
         found: list[Instruction] = []
         if seat is None:
@@ -229,7 +238,8 @@ class Scheduler:
         for call in reversed(seat.calls.values()):
             if call.number not in self.calls:
                 continue
-            if call.number == ran:
+            call.returns += 1
+            if ran in (call.number, None) or call.returns > MAX_RETURNS:
                 self._forget(call)
                 self.counts.failed += 1
                 found.append(Fail(call, error))

@@ -18,11 +18,16 @@ import sys
 import tempfile
 from contextlib import suppress
 
+if sys.platform != "win32":
+    import fcntl
+
 ANSWER_BYTES = 64 * 1024
 """Answers that may wait to be sent together; larger ones are sent at once."""
 _NUMBER = struct.Struct("=Q")
 _HEAD = 2 * _NUMBER.size
 _SIZE = _HEAD + ANSWER_BYTES
+_SEAL_FUTURE_WRITE = 0x0010
+"""From then on it is written by mappings that exist: never by a stray write to a descriptor."""
 
 
 class Slate:
@@ -77,7 +82,7 @@ def create() -> tuple[Slate, str, int]:
         name = f"citadel-{secrets.token_hex(16)}"
         return Slate(mmap.mmap(-1, _SIZE, tagname=name)), f"name:{name}", -1
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("citadel-slate")
+        descriptor = os.memfd_create("citadel-slate", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
@@ -91,5 +96,8 @@ def connect(word: str) -> Slate:
     if kind == "name" and sys.platform == "win32":
         return Slate(mmap.mmap(-1, _SIZE, tagname=where))
     memory = mmap.mmap(int(where), _SIZE)
+    if sys.platform == "linux":
+        with suppress(OSError):  # kernels before 5.1 have no such seal
+            fcntl.fcntl(int(where), fcntl.F_ADD_SEALS, _SEAL_FUTURE_WRITE)
     os.close(int(where))
     return Slate(memory)

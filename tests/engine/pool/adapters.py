@@ -1,7 +1,10 @@
 """Adapters for the tests: what a user might write, and what a user should not."""
 
+import contextlib
 import ctypes
 import os
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -111,3 +114,119 @@ class NoTools(Adapter):
 
 
 assert citadel
+
+
+class Wild(Adapter):
+    """What a user should not do, and what nobody wants to see."""
+
+    @tool
+    def noop(self) -> None: ...
+
+    @tool
+    def quits(self) -> None:
+        sys.exit("enough")
+
+    @tool
+    def interrupts(self) -> None:
+        raise KeyboardInterrupt
+
+    @tool
+    def leaves_a_child(self, code: int) -> None:
+        """The child holds the worker's outputs, in a session of its own."""
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        print(f"child {child.pid}")
+        os._exit(code)
+
+    @tool
+    def forks(self) -> int:
+        """The child holds the worker's link too."""
+        if pid := os.fork():
+            return pid
+        time.sleep(600)
+        os._exit(0)
+
+    @tool
+    def closes_everything(self) -> None:
+        os.closerange(3, 4096)
+
+    @tool
+    def floods(self, lines: int) -> None:
+        sys.stdout.write("spam\n" * lines)
+        sys.stdout.flush()
+
+    @tool
+    def writes_to_the_link(self) -> None:
+        for fd in range(3, 4096):
+            with contextlib.suppress(OSError):
+                os.write(fd, b"\xff" * 64)
+
+    @tool
+    def inflates(self, size: int) -> bytes:
+        return bytes(size)
+
+    @tool
+    def raises_what_cannot_be_told(self) -> None:
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise ValueError("no words")
+
+        raise Mute
+
+    @tool
+    def surrogates(self) -> None:
+        raise ValueError("\ud800")
+
+    @tool
+    async def waits(self, seconds: float) -> str:
+        import asyncio  # a worker loads it only when a tool needs it
+
+        await asyncio.sleep(seconds)
+        return "waited"
+
+    @tool
+    def sleeps(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    @tool
+    def logs(self, path: str, text: str) -> None:
+        """Leaves a trace of having run."""
+        with Path(path).open("a") as file:
+            file.write(f"{text}\n")
+
+    @tool
+    def logs_and_dies_at(self, path: str, text: str, last: str) -> None:
+        self.logs(path, text)
+        if text == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @tool
+    def logs_and_stops_at(self, path: str, text: str, last: str, until: str) -> None:
+        self.logs(path, text)
+        while text == last and not Path(until).exists():
+            time.sleep(0.005)
+
+
+class DiesLater(Adapter):
+    """Becomes ready, then dies by itself."""
+
+    def setup(self) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(9))
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+
+    @tool
+    def noop(self) -> None: ...
+
+
+class Fickle(Adapter):
+    """Starts while a file is there; is well while another is."""
+
+    def setup(self) -> None:
+        if not Path(os.environ["FICKLE_STARTS"]).exists():
+            raise OSError("the file is gone")
+
+    def health(self) -> bool:
+        return Path(os.environ["FICKLE_WELL"]).exists()
+
+    @tool
+    def pid(self) -> int:
+        return os.getpid()

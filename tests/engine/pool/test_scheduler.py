@@ -8,6 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from citadel.errors import Cancelled, DeadlineExceeded, QueueFull, WorkerLost
 from engine.pool.scheduler import (
     LATER,
+    MAX_RETURNS,
     NORMAL,
     PREFETCH,
     PREFETCH_SECONDS,
@@ -120,7 +121,8 @@ class Machine(RuleBasedStateMachine):
         alive = [number for number in held if number not in self.outcome]
         instructions = self.core.remove_worker(worker, WorkerLost("it died"), ran=ran)
         lost = [i.call.number for i in instructions if isinstance(i, Fail)]
-        assert lost == [ran] * (ran in alive), "what it ran is lost, and nothing else"
+        tired = [n for n in alive if self.asked[n].returns > MAX_RETURNS]
+        assert set(lost) == {ran, *tired} & set(alive), "what it ran is lost, and nothing else"
         self.returned += len(alive) - len(lost)
         self.act(instructions)
 
@@ -246,3 +248,27 @@ def test_a_full_queue_counts_what_it_refuses():
     with pytest.raises(QueueFull, match="1 commands wait"):
         core.check_room()
     assert (core.counts.submitted, core.counts.rejected) == (2, 1)
+
+
+def test_a_command_comes_back_only_so_often():
+    core = Scheduler("p", 100)
+    core.submit(a_call(1))
+    for number in range(MAX_RETURNS):
+        core.add_worker(f"w{number}")
+        assert core.remove_worker(f"w{number}", WorkerLost("it died"), ran=0) == []
+    core.add_worker("last")
+    (failed,) = core.remove_worker("last", WorkerLost("it died"), ran=0)
+    assert isinstance(failed, Fail)
+    assert core.counts.failed == 1
+
+
+def test_all_fail_when_it_is_not_known_what_ran():
+    core = Scheduler("p", 100)
+    core.add_worker("w")
+    core.submit(a_call(1, tool="short"))
+    core.finished("w", 1, 1e-5, ok=True)
+    core.submit(a_call(2, tool="short"))
+    core.submit(a_call(3, tool="short"))
+    failed = core.remove_worker("w", WorkerLost("it died"), ran=None)
+    assert {i.call.number for i in failed} == {2, 3}
+    assert core.queued == core.running == 0

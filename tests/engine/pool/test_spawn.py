@@ -1,0 +1,143 @@
+"""Both ways to start a worker, and what it shares with the engine."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.pool import frames, slate
+from engine.pool.hosting import Charge
+from engine.pool.link import Link, Process
+from engine.pool.spawn import over_pair, over_tcp
+
+PATIENCE = 30.0
+
+
+def charge(word: str, adapter: str = "adapters:Tools") -> Charge:
+    return Charge(
+        worker="w",
+        pool="p",
+        adapter=adapter,
+        engine=os.getpid(),
+        link="",
+        slate=word,
+        max_result_bytes=1_000,
+        path=[str(Path(__file__).parent), *sys.path],
+    )
+
+
+@pytest.mark.parametrize("way", [over_pair, over_tcp])
+async def test_a_worker_serves_over(way):
+    board, word, descriptor = slate.create()
+    said: asyncio.Queue = asyncio.Queue()
+    process, link = await asyncio.wait_for(
+        way(
+            charge(word),
+            descriptor,
+            lambda: Process(said.put_nowait),
+            lambda token: Link(said.put_nowait, said.put_nowait, token=token),
+        ),
+        PATIENCE,
+    )
+    os.close(descriptor)
+    try:
+        assert (await asyncio.wait_for(said.get(), PATIENCE))[0] == frames.READY
+        link.send([frames.CALL, 7, "add", b"\x81\xa1a\x05"])
+        kind, number, _, value = await asyncio.wait_for(said.get(), PATIENCE)
+        assert (kind, number, value) == (frames.DONE, 7, b"\x05")
+        assert board.running == 7
+        link.send([frames.STOP])
+        assert await asyncio.wait_for(process.exited, PATIENCE) == 0
+    finally:
+        await process.end()
+        await link.end()
+        board.close()
+
+
+async def test_a_stranger_on_the_loopback_port_is_not_taken_for_the_worker():
+    said: list = []
+    link = Link(said.append, said.append, token=b"the right one")
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: link, "127.0.0.1", 0)
+    async with server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"the wrong one" + frames.frame([frames.READY, []]))
+        await asyncio.wait_for(link.closed, PATIENCE)
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    assert said == []
+    assert not link.proved.done()
+
+
+async def test_a_process_that_ends_before_it_connects_is_not_waited_for():
+    board, word, descriptor = slate.create()
+    lines: list[str] = []
+    process, link = await asyncio.wait_for(
+        over_tcp(
+            replace(charge(word), engine=1),  # it sees that its engine is gone
+            descriptor,
+            lambda: Process(lines.append),
+            lambda token: Link(lines.append, lines.append, token=token),
+        ),
+        PATIENCE,
+    )
+    os.close(descriptor)
+    await process.end()
+    await link.end()
+    board.close()
+    assert process.exited.result() == 0
+
+
+def test_a_slate_shows_what_runs_and_what_was_not_sent():
+    ours, _, descriptor = slate.create()
+    theirs = slate.connect(f"fd:{descriptor}")
+    assert (ours.running, ours.unsent()) == (0, b"")
+    theirs.begin(5)
+    assert theirs.put(b"abc")
+    assert theirs.put(b"def")
+    assert (ours.running, ours.unsent()) == (5, b"abcdef")
+    assert not theirs.put(bytes(slate.ANSWER_BYTES))
+    theirs.sent()
+    assert theirs.put(bytes(slate.ANSWER_BYTES))
+    assert len(ours.unsent()) == slate.ANSWER_BYTES
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seals are Linux's")
+def test_a_slate_is_closed_to_stray_writes():
+    ours, _, descriptor = slate.create()
+    spare = os.dup(descriptor)
+    theirs = slate.connect(f"fd:{descriptor}")
+    with pytest.raises(PermissionError):
+        os.pwrite(spare, b"\xff" * 8, 0)
+    theirs.begin(3)
+    assert ours.running == 3
+    os.close(spare)
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for the parent's id")
+def test_where_the_kernel_does_not_help_a_thread_ends_the_orphan():
+    child = (
+        "import os, time\n"
+        "from engine.pool.lifeline import watch\n"
+        "watch(os.getppid())\n"
+        "print(os.getpid(), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    running = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    orphan = psutil.Process(int(running.stdout.readline()))
+    running.kill()
+    running.wait()
+    _, alive = psutil.wait_procs([orphan], timeout=PATIENCE)
+    running.stdout.close()
+    assert alive == []
