@@ -119,6 +119,7 @@ class Crew:
             self._leaving.add(worker.id)
             self._recorder.event("worker.recycled", subject=worker.id)
             if worker.state == "starting":
+                worker.to("draining", "recycled")
                 self._keepers[worker.id].cancel()
         self._fill()
 

@@ -225,6 +225,8 @@ class Worker:
                 self._said(item)
 
     def _said(self, item: list[Any]) -> None:
+        if item[0] == frames.READY and self.state != "starting":
+            return  # told to leave while it started: it is on its way out
         if item[0] == frames.READY:
             self.ready_at = time.monotonic()
             self.to("ready")
