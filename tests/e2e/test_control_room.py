@@ -122,7 +122,10 @@ def test_embedded_engine_does_real_work_and_ends_with_the_window(
                 return 0
             with closing(sqlite3.connect(f"{spans.as_uri()}?mode=ro", uri=True)) as connection:
                 query = "SELECT count(*) FROM span WHERE name = 'run survey_file'"
-                return connection.execute(query).fetchone()[0]
+                try:
+                    return connection.execute(query).fetchone()[0]
+                except sqlite3.OperationalError:  # the engine has not made its tables yet
+                    return 0
 
         until("files surveyed by workers", lambda: surveyed() >= 20)
         children = psutil.Process(app.pid).children(recursive=True)
