@@ -121,6 +121,8 @@ class FleetStore:
     def __init__(self) -> None:
         self.pools: dict[str, Row] = {}
         self.workers: dict[tuple[str, str], Row] = {}
+        self.sessions: dict[tuple[str, str], Row] = {}
+        self.poison: dict[tuple[str, str], Row] = {}
         self.sentinels: dict[str, Row] = {}
         self.missions: dict[str, Row] = {}
         self.sampling: Row | None = None
@@ -148,6 +150,8 @@ class FleetStore:
             "counter": self._take_counters,
             "pool": self._take_pools,
             "worker": self._take_workers,
+            "session": self._take_sessions,
+            "poison": self._take_poison,
             "sentinel": self._take_sentinels,
             "mission": self._take_missions,
             "sampling": self._take_sampling,
@@ -157,7 +161,15 @@ class FleetStore:
     # ── in ──────────────────────────────────────────────────────────────────────────────────────
     def reset(self, snapshot: Mapping[str, Table]) -> None:
         """Starts over with a snapshot: another engine, or another life of the same one."""
-        for keyed in (self.pools, self.workers, self.sentinels, self.missions, self.counters):
+        for keyed in (
+            self.pools,
+            self.workers,
+            self.sessions,
+            self.poison,
+            self.sentinels,
+            self.missions,
+            self.counters,
+        ):
             keyed.clear()
         for log in (self.events, self.verdicts, self.audit):
             log.clear()
@@ -212,6 +224,14 @@ class FleetStore:
     def _take_workers(self, new: list[Row]) -> None:
         for row in new:
             _put(self.workers, (row["pool"], row["id"]), row)
+
+    def _take_sessions(self, new: list[Row]) -> None:
+        for row in new:
+            _put(self.sessions, (row["pool"], row["key"]), row)
+
+    def _take_poison(self, new: list[Row]) -> None:
+        for row in new:
+            _put(self.poison, (row["pool"], row["fingerprint"]), row)
 
     def _take_missions(self, new: list[Row]) -> None:
         for row in new:

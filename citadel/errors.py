@@ -7,16 +7,24 @@ CitadelError
 │   └── BadConfig            a settings file, key or value is wrong
 ├── NotFound                 no such pool, tool, Sentinel, mission    NOT_FOUND
 │   ├── UnknownTool
-│   └── UnknownMission
+│   ├── UnknownMission
+│   ├── UnknownSession
+│   └── UnknownReference     no such object in the session (bridge)
 ├── Conflict                 based on a stale revision                ABORTED
 ├── NotReady                 the thing exists but cannot serve now    FAILED_PRECONDITION
-│   └── AdapterFailed        the adapter did not import or set up
+│   ├── AdapterFailed        the adapter did not import or set up
+│   ├── SessionBusy          strict_fail: its worker is not free
+│   ├── SessionLost          strict_fail: its worker died with its state
+│   └── Quarantined          this command killed workers before
 ├── QueueFull                a bounded queue is at its limit          RESOURCE_EXHAUSTED
+│   └── Shed                 made room in a full queue: it was the oldest
+├── QuotaExceeded            too many sessions, objects, bytes        RESOURCE_EXHAUSTED
 ├── MessageTooLarge          more bytes than the wire takes           RESOURCE_EXHAUSTED
 ├── DeadlineExceeded         the caller's time ran out                DEADLINE_EXCEEDED
 ├── Cancelled                cancelled by id or by the caller         CANCELLED
 ├── CommandFailed            the tool raised                          INTERNAL
 ├── WorkerLost               the worker's process died under it       UNAVAILABLE
+├── BreakerOpen              the pool fails too often: not tried now  UNAVAILABLE
 ├── Blocked                  a guard blocked the request              PERMISSION_DENIED
 ├── ProviderFailed           the chat provider answered with an error UNAVAILABLE
 ├── Unauthenticated          no token, or a wrong one                 UNAUTHENTICATED
@@ -109,6 +117,18 @@ class UnknownMission(NotFound):
     remedy_hint = "List the kinds: citadel mission kinds"
 
 
+class UnknownSession(NotFound):
+    """The pool has no such session; it may have expired."""
+
+    remedy_hint = "List the sessions: citadel pool sessions POOL"
+
+
+class UnknownReference(NotFound):
+    """The session holds no such object; it may have expired, or died with its worker."""
+
+    remedy_hint = "Make the object again, in the same session"
+
+
 class Conflict(CitadelError):
     """A change was based on a stale revision; details hold the current one."""
 
@@ -126,11 +146,42 @@ class AdapterFailed(NotReady):
     """An adapter did not import or set up."""
 
 
+class SessionBusy(NotReady):
+    """The worker of a `strict_fail` session is not free."""
+
+    remedy_hint = "Send it again later, or with affinity strict_queue"
+
+
+class SessionLost(NotReady):
+    """The worker of a `strict_fail` session died with the state that it held."""
+
+    remedy_hint = "Begin another session, or use affinity strict_queue or hint"
+
+
+class Quarantined(NotReady):
+    """A command with this tool and these arguments killed workers before."""
+
+    remedy_hint = "See it with: citadel pool poison POOL; let it through with --release"
+
+
 class QueueFull(CitadelError):
     """A bounded queue is at its limit."""
 
     code = "RESOURCE_EXHAUSTED"
     remedy_hint = "Send more slowly, resize the pool, or raise its queue_limit"
+
+
+class Shed(QueueFull):
+    """The oldest command of a full queue, given up for a newer one."""
+
+    remedy_hint = "Send more slowly, or resize the pool"
+
+
+class QuotaExceeded(CitadelError):
+    """More sessions, objects or bytes than the pool's settings allow one caller."""
+
+    code = "RESOURCE_EXHAUSTED"
+    remedy_hint = "End what is not needed any more, or raise the pool's limit"
 
 
 class MessageTooLarge(CitadelError):
@@ -164,6 +215,13 @@ class WorkerLost(CitadelError):
 
     code = "UNAVAILABLE"
     remedy_hint = "The worker was replaced; send the command again if it may run twice"
+
+
+class BreakerOpen(CitadelError):
+    """Too many of the pool's last commands cost a worker or ran out of time: none is tried now."""
+
+    code = "UNAVAILABLE"
+    remedy_hint = "Look at the pool's last failures; it is tried again by itself"
 
 
 class Blocked(CitadelError):

@@ -49,7 +49,7 @@ from engine.sentinels.runtime import SentinelRuntime
 from engine.sentinels.supervisor import RestartPolicy
 from engine.sentinels.survey.behaviours import BEHAVIOURS
 from engine.sentinels.survey.mission import Survey
-from engine.settings import ProviderSection, Settings, split_address
+from engine.settings import PoolSection, ProviderSection, Settings, split_address
 from engine.storage.store import OperationalStore
 from engine.storage.versioned import VersionedDocument
 from engine.telemetry.hub import LiveHub
@@ -129,7 +129,7 @@ class Engine:
         sampling, chain = await _policies(settings, state)
         providers = Providers([_provider(each) for each in settings.providers], recorder)
         stack.push_async_callback(providers.close)
-        pools = Pools([PoolSettings(**each.model_dump()) for each in settings.pools], recorder, hub)
+        pools = Pools([_pool(each) for each in settings.pools], recorder, hub)
         performer = Performer(recorder, pools, chain, providers)
         runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, _restarts(settings))
         missions = Missions([Survey], runtime, state.store, recorder, hub)
@@ -272,6 +272,10 @@ async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer
     await sampling.load()
     await defense.load()
     return servicer, chain
+
+
+def _pool(section: PoolSection) -> PoolSettings:
+    return PoolSettings(**{name: getattr(section, name) for name in PoolSection.model_fields})
 
 
 def _restarts(settings: Settings) -> RestartPolicy:

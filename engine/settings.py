@@ -13,10 +13,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from citadel.vocabulary import Role
+from citadel.vocabulary import Backend, Profile, Role
+from engine.pool.options import (
+    EnvironmentOptions,
+    HeartbeatOptions,
+    LimitOptions,
+    MemoryOptions,
+    QueueOptions,
+    RayOptions,
+    RecycleOptions,
+    ResilienceOptions,
+    ScaleOptions,
+    SessionOptions,
+)
+from engine.section import Name, Section
 
 ENVIRONMENT_PREFIX = "CITADEL_ENGINE_"
 """`CITADEL_ENGINE_LISTEN`, `CITADEL_ENGINE_METRICS__LISTEN`: two underscores go one level down."""
@@ -55,13 +68,6 @@ def _path_or_none(value: Any) -> Any:
 OptionalPath = Annotated[Path | None, BeforeValidator(_path_or_none)]
 Address = Annotated[str, AfterValidator(_address)]
 AddressOrOff = Annotated[str, AfterValidator(_address_or_off)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
-
-
-class Section(BaseModel):
-    """A table of the settings file: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TlsSection(Section):
@@ -131,8 +137,20 @@ class PoolSection(Section):
 
     name: Name = Field(description="The pool's name.")
     adapter: str = Field(
-        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        default="",
+        pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_]\w*)?$",
         description='What its workers host: "module:Class". Only classes listed here are imported.',
+    )
+    bridge: str = Field(
+        default="", description="Instead of an adapter: a bridge's manifest, a YAML file."
+    )
+    backend: Backend = Field(default="local", description="local, or ray: workers on a cluster.")
+    profile: Profile = Field(
+        default="process",
+        description="process: one command a worker; thread, free_threaded: several.",
+    )
+    threads: int = Field(
+        default=4, ge=1, le=256, description="Commands a worker runs at once, in threads."
     )
     size: int = Field(
         default_factory=lambda: max(2, os.cpu_count() or 2),
@@ -158,6 +176,28 @@ class PoolSection(Section):
         le=60,
         description="From the request to stop a command to its worker's kill.",
     )
+    queue: QueueOptions = Field(default_factory=QueueOptions, description="The queue.")
+    scale: ScaleOptions = Field(default_factory=ScaleOptions, description="Autoscaling.")
+    sessions: SessionOptions = Field(default_factory=SessionOptions, description="Sessions.")
+    recycle: RecycleOptions = Field(default_factory=RecycleOptions, description="Recycling.")
+    heartbeat: HeartbeatOptions = Field(
+        default_factory=HeartbeatOptions, description="Heartbeats of workers."
+    )
+    limits: LimitOptions = Field(default_factory=LimitOptions, description="Limits of a worker.")
+    resilience: ResilienceOptions = Field(
+        default_factory=ResilienceOptions, description="Retries, hedging, breaker, poison."
+    )
+    environment: EnvironmentOptions = Field(
+        default_factory=EnvironmentOptions, description="The Python of the workers."
+    )
+    memory: MemoryOptions = Field(default_factory=MemoryOptions, description="Shared memory.")
+    ray: RayOptions = Field(default_factory=RayOptions, description="The Ray cluster.")
+
+    @model_validator(mode="after")
+    def _hosts_something(self) -> PoolSection:
+        if bool(self.adapter) == bool(self.bridge):
+            raise ValueError(f"pool {self.name!r} needs an adapter or a bridge: one of the two")
+        return self
 
 
 class ProviderSection(Section):

@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from citadel.errors import BadConfig
-from engine.settings import ENVIRONMENT_PREFIX, Section, Settings, section_of
+from engine.section import Section
+from engine.settings import ENVIRONMENT_PREFIX, Settings, section_of
 
 Values = dict[str, Any]
 Location = Sequence[str | int]

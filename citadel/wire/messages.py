@@ -389,7 +389,7 @@ class PoolStatus:
 
     name: str = ""
     revision: int = 0
-    # serving, draining or failed.
+    # serving, paused, draining or failed.
     state: str = ""
     adapter: str = ""
     # Wanted number of workers.
@@ -400,6 +400,28 @@ class PoolStatus:
     workers: tuple[WorkerStatus, ...] = ()
     # Why the pool is failed, and what to do.
     error: str = ""
+    # local or ray.
+    backend: str = ""
+    # process, thread or free_threaded.
+    profile: str = ""
+    # Between these the pool sizes itself by how long commands wait; both 0: it does not.
+    min_size: int = 0
+    max_size: int = 0
+    # reject, wait or shed_oldest.
+    queue_policy: str = ""
+    queued_urgent: int = 0
+    queued_normal: int = 0
+    queued_later: int = 0
+    # closed, open or half_open.
+    breaker: str = ""
+    sessions: int = 0
+    poisoned: int = 0
+    # How long the commands that began in the last seconds had waited: the median.
+    queue_wait_seconds: float = 0.0
+    # Shared memory for large values: of the pool, in use, and leases that are out.
+    slab_bytes: int = 0
+    slab_used_bytes: int = 0
+    leases: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,6 +438,55 @@ class WorkerStatus:
     command_id: str = ""
     tool: str = ""
     started_unix_nanos: int = 0
+    # Of a Ray cluster; empty: this machine.
+    node: str = ""
+    # Heartbeats that did not come in a row.
+    missed_heartbeats: int = 0
+    # Why it is to be replaced although it lives; empty: it is not.
+    taint: str = ""
+    # Commands that it runs at once.
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectWorkerRequest:
+    """`citadel.wire.v1.InspectWorkerRequest`."""
+
+    pool: str = ""
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDetail:
+    """`citadel.wire.v1.WorkerDetail`."""
+
+    pool: str = ""
+    status: WorkerStatus | None = None
+    history: tuple[StateChange, ...] = ()
+    memory: tuple[MemoryPoint, ...] = ()
+    # The last lines that it printed.
+    output: tuple[str, ...] = ()
+    # How its process ended: the signal or the exit code; empty while it runs.
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """`citadel.wire.v1.StateChange`."""
+
+    state: str = ""
+    since_unix_nanos: int = 0
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPoint:
+    """`citadel.wire.v1.MemoryPoint`."""
+
+    time_unix_nanos: int = 0
+    rss_bytes: int = 0
+    # Its share of shared pages counted once; 0 where the system does not tell.
+    pss_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,6 +512,11 @@ class Tool:
     # JSON Schema of the arguments and of the result.
     input_schema: str = ""
     output_schema: str = ""
+    # It may run twice without harm: it is retried and hedged.
+    idempotent: bool = False
+    # Takes or gives a stream.
+    streams_in: bool = False
+    streams_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,6 +533,69 @@ class Command:
     deadline_seconds: float = 0.0
     mission: str = ""
     mission_class: str = ""
+    # Keeps commands with this key on one worker; empty: any worker.
+    session: str = ""
+    # hint, strict_queue or strict_fail; empty: hint.
+    affinity: str = ""
+    # urgent, normal or later; empty: by the mission's class.
+    priority: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandBatch:
+    """`citadel.wire.v1.CommandBatch`."""
+
+    # Each needs an id of its own.
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeBatch:
+    """`citadel.wire.v1.OutcomeBatch`."""
+
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`citadel.wire.v1.Outcome`."""
+
+    id: str = ""
+    # One of these two.
+    result: CommandResult | None = None
+    error: CommandError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandError:
+    """`citadel.wire.v1.CommandError`."""
+
+    # The class, as in citadel/errors.py.
+    kind: str = ""
+    message: str = ""
+    subject: str = ""
+    remedy: str = ""
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamInput:
+    """`citadel.wire.v1.StreamInput`."""
+
+    # In the first input only.
+    command: Command | None = None
+    # A msgpack value.
+    item: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOutput:
+    """`citadel.wire.v1.StreamOutput`."""
+
+    # A msgpack value.
+    item: bytes = b""
+    # In the last output only.
+    result: CommandResult | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -495,6 +634,19 @@ class ResizeRequest:
     pool: str = ""
     size: int = 0
     change: Change | None = None
+    # With a max_size the pool sizes itself between the two; without one it keeps its size.
+    min_size: int = 0
+    max_size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPoolStateRequest:
+    """`citadel.wire.v1.SetPoolStateRequest`."""
+
+    pool: str = ""
+    # serving, paused or draining.
+    state: str = ""
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -513,6 +665,101 @@ class KillWorkerRequest:
 
     pool: str = ""
     worker: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSessionsRequest:
+    """`citadel.wire.v1.ListSessionsRequest`."""
+
+    # Empty: all pools.
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionList:
+    """`citadel.wire.v1.SessionList`."""
+
+    sessions: tuple[SessionStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatus:
+    """`citadel.wire.v1.SessionStatus`."""
+
+    pool: str = ""
+    key: str = ""
+    # Where its state is; empty: nowhere yet, or its worker died.
+    worker: str = ""
+    # open or gone.
+    state: str = ""
+    commands: int = 0
+    # A JSON object; values that JSON cannot say are shown as texts.
+    variables_json: str = ""
+    revision: int = 0
+    created_unix_nanos: int = 0
+    expires_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetVariablesRequest:
+    """`citadel.wire.v1.SetVariablesRequest`."""
+
+    pool: str = ""
+    session: str = ""
+    # A msgpack map; a nil value removes the variable.
+    variables: bytes = b""
+    # Refused when the session is at another revision; 0: set anyway.
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessionRequest:
+    """`citadel.wire.v1.EndSessionRequest`."""
+
+    pool: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPoisonRequest:
+    """`citadel.wire.v1.ListPoisonRequest`."""
+
+    # Empty: all pools.
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonList:
+    """`citadel.wire.v1.PoisonList`."""
+
+    entries: tuple[PoisonEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonEntry:
+    """`citadel.wire.v1.PoisonEntry`."""
+
+    pool: str = ""
+    # Of the tool and its arguments, hexadecimal.
+    fingerprint: str = ""
+    tool: str = ""
+    kills: int = 0
+    # As it was sent; cut when it is long.
+    arguments: bytes = b""
+    error: str = ""
+    first_unix_nanos: int = 0
+    last_unix_nanos: int = 0
+    # Kept for inspection: refused (quarantined), or only counted so far.
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePoisonRequest:
+    """`citadel.wire.v1.ReleasePoisonRequest`."""
+
+    pool: str = ""
+    fingerprint: str = ""
     change: Change | None = None
 
 

@@ -54,14 +54,33 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 "pool",
                 "name:str revision:u8 state:str adapter:str size:u4 queue_limit:u4 queued:u4"
                 " running:u4 submitted:u8 done:u8 failed:u8 cancelled:u8 rejected:u8 error:str"
-                " time_ns:i8",
+                " time_ns:i8 backend:str profile:str min_size:u4 max_size:u4 queue_policy:str"
+                " queued_urgent:u4 queued_normal:u4 queued_later:u4 breaker:str sessions:u4"
+                " poisoned:u4 queue_wait:f8 slab_bytes:u8 slab_used_bytes:u8 leases:u4 shed:u8"
+                " retried:u8 hedged:u8",
                 key="name",
             ),
+            # taint: why it is to be replaced although it lives. missed: heartbeats in a row.
             _topic(
                 "worker",
                 "pool:str id:str pid:u4 state:str rss_bytes:u8 cpu:f8 done:u8 failed:u8"
-                " command_id:str tool:str started_ns:i8 since_ns:i8 cause:str",
+                " command_id:str tool:str started_ns:i8 since_ns:i8 cause:str node:str"
+                " pss_bytes:u8 missed:u4 taint:str running:u4",
                 key="pool id",
+            ),
+            # state: open or gone. variables: JSON.
+            _topic(
+                "session",
+                "pool:str key:str state:str worker:str commands:u8 variables:str revision:u8"
+                " created_ns:i8 expires_ns:i8",
+                key="pool key",
+            ),
+            # A command that killed workers. state: counted, quarantined or gone.
+            _topic(
+                "poison",
+                "pool:str fingerprint:str state:str tool:str kills:u4 error:str first_ns:i8"
+                " last_ns:i8 arguments_bytes:u8",
+                key="pool fingerprint",
             ),
             _topic(
                 "sentinel",

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from citadel.trace import SpanContext
+from citadel.vocabulary import Affinity, Backend, Priority, Profile
+from engine.pool.options import (
+    EnvironmentOptions,
+    HeartbeatOptions,
+    LimitOptions,
+    MemoryOptions,
+    QueueOptions,
+    RayOptions,
+    RecycleOptions,
+    ResilienceOptions,
+    ScaleOptions,
+    SessionOptions,
+)
 from engine.telemetry.recorder import Span
 
 MAX_WORKERS = 1_024
@@ -16,17 +29,33 @@ class PoolSettings:
     """A pool, as the operator set it up. Times are in seconds."""
 
     name: str
-    adapter: str
-    """`module:Class`; only what is named here can ever be imported."""
+    adapter: str = ""
+    """`module:Class`; only what is named here, or in the bridge, can ever be imported."""
+    bridge: str = ""
+    """The path of a bridge's manifest: instead of an adapter."""
+    backend: Backend = "local"
+    profile: Profile = "process"
+    threads: int = 4
+    """Commands that a worker runs at once in the profiles thread and free_threaded."""
     size: int = 2
     queue_limit: int = 1024
-    """Commands that may wait; more are refused with QueueFull."""
+    """Commands that may wait; what happens to more is the queue's policy."""
     default_deadline_seconds: float = 60.0
     start_timeout_seconds: float = 30.0
     grace_seconds: float = 1.0
     """How long a cancelled command may take to stop before its worker is killed."""
     max_result_bytes: int = 15 * 2**20
     """A larger result fails its command: what gRPC carries in one message, less some room."""
+    queue: QueueOptions = field(default_factory=QueueOptions)
+    scale: ScaleOptions = field(default_factory=ScaleOptions)
+    sessions: SessionOptions = field(default_factory=SessionOptions)
+    recycle: RecycleOptions = field(default_factory=RecycleOptions)
+    heartbeat: HeartbeatOptions = field(default_factory=HeartbeatOptions)
+    limits: LimitOptions = field(default_factory=LimitOptions)
+    resilience: ResilienceOptions = field(default_factory=ResilienceOptions)
+    environment: EnvironmentOptions = field(default_factory=EnvironmentOptions)
+    memory: MemoryOptions = field(default_factory=MemoryOptions)
+    ray: RayOptions = field(default_factory=RayOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +72,10 @@ class PoolCommand:
     mission: str = ""
     mission_class: str = ""
     """Critical commands go before standard ones, and those before training's."""
+    priority: Priority | None = None
+    """None: by the mission's class."""
+    session: str = ""
+    """The key that keeps commands on one worker; empty: any worker."""
+    affinity: Affinity = "hint"
     sentinel: str = ""
     parent: Span | SpanContext | None = None

@@ -138,7 +138,11 @@ def test_methods_are_the_services_of_the_design() -> None:
         "Sampling",
         "Defense",
     }
-    assert {name for name, method in codec.methods().items() if method.streams} == {"Engine.Watch"}
+    assert {name for name, method in codec.methods().items() if method.streams} == {
+        "Engine.Watch",
+        "Pools.RunMany",
+        "Pools.Stream",
+    }
     run = codec.methods()["Pools.Run"]
     assert (run.path, run.request, run.response) == (
         "/citadel.wire.v1.Pools/Run",
