@@ -85,7 +85,7 @@ class Worker:
         if self._took.get(name, SHORT_SECONDS) >= SHORT_SECONDS:
             self._flush()
             self._poll()
-        if number in self._cancelled:
+        if number in self._cancelled or call[4] < time.monotonic():
             self._cancelled.discard(number)
             self._out.append(frames.frame([frames.DROPPED, number]))
             return
@@ -102,7 +102,7 @@ class Worker:
     def _answer(self, call: list[Any], began: float) -> bytes:
         """Runs a command to its DONE or FAILED frame."""
         number, name = call[1], call[2]
-        scope = self._scope(call) if len(call) > 4 else None
+        scope = self._scope(call) if call[5] is not None else None
         context = scope[0] if scope else nullcontext()
         rows = scope[1].rows if scope else []
         try:
@@ -142,7 +142,8 @@ class Worker:
 
     def _scope(self, call: list[Any]) -> tuple[Any, telemetry.Scope]:
         """The worker's span of a command whose trace is kept, and what it records."""
-        trace, mission, mission_class, sentinel = call[4:8]
+        trace = call[5][frames.TRACE]
+        mission, mission_class, sentinel = call[5][frames.MISSION]
         scope = telemetry.Scope(
             source="worker",
             service=self._charge.worker,

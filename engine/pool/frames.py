@@ -18,14 +18,41 @@ _LENGTH = struct.Struct(">I")
 _HEAD = _LENGTH.size
 
 CALL = 0
-"""engine: [CALL, number, tool, arguments], then, when the trace is kept, [trace, mission, class,
-Sentinel]; trace is the ids of trace and span in 24 bytes"""
+"""engine: [CALL, number, tool, arguments, deadline, about or None]; the arguments are msgpack, the
+deadline is in seconds of `time.monotonic`, which all processes of a machine share; about is a map
+of what few calls have, by the letters below"""
+TRACE = "t"
+"""about: the ids of trace and span, in 24 bytes: the trace is kept"""
+MISSION = "m"
+"""about: [mission, class, Sentinel]"""
+SESSION = "s"
+"""about: the session's key"""
+VALUES = "v"
+"""about: the session's variables, a msgpack map; left out when the worker has them"""
+INPUT = "i"
+"""about: true: an input stream follows"""
+WINDOW = "c"
+"""about: [items, bytes] that the tool may give before it must wait for credit"""
+BUFFERS = "b"
+"""about: where the arguments' buffers are in the pool's slab: [[offset, length], ...]"""
 CANCEL = 1
 """engine: [CANCEL, number]"""
 STOP = 2
 """engine: [STOP]: end what runs and what waits, then exit"""
 HEALTH = 3
 """engine: [HEALTH]: is the adapter well?"""
+CREDIT = 4
+"""engine: [CREDIT, number, items, bytes]: the tool may give so many more"""
+ITEM = 5
+"""engine: [ITEM, number, value]: of the input stream"""
+END = 6
+"""engine: [END, number]: no more input"""
+REPLY = 7
+"""engine: [REPLY, ask, value], or [REPLY, ask, None, error class, message, remedy, details]"""
+SESSION_END = 8
+"""engine: [SESSION_END, key]: forget the session"""
+RELEASE = 9
+"""engine: [RELEASE, [[offset, length], ...]]: it is done with these of the worker's slab"""
 
 READY = 10
 """worker: [READY, tools]"""
@@ -36,9 +63,22 @@ DONE = 12
 FAILED = 13
 """worker: [FAILED, number, run seconds, error class, message, remedy, details, span rows]"""
 DROPPED = 14
-"""worker: [DROPPED, number]: cancelled before it began"""
+"""worker: [DROPPED, number]: cancelled, or past its deadline, before it began"""
 HEALTHY = 15
 """worker: [HEALTHY, well, why not]"""
+YIELD = 20
+"""worker: [YIELD, number, value]: an item of the output stream"""
+TAKEN = 21
+"""worker: [TAKEN, number, items, bytes]: there is room for so many more of the input stream"""
+ASK = 22
+"""worker: [ASK, number, ask, kind, ...]: a running command wants something of the engine"""
+VARIABLES = 23
+"""worker: [VARIABLES, key, msgpack map]: a session's variables, before the answer of the command
+that changed them"""
+RELEASED = 24
+"""worker: [RELEASED, [[offset, length], ...]]: it is done with these of the pool's slab"""
+TAINTED = 25
+"""worker: [TAINTED, why]: it serves on, but it should be replaced"""
 
 _packer = msgpack.Packer()
 

@@ -14,6 +14,7 @@ import msgpack
 
 from citadel.adapter import Adapter
 from citadel.errors import AdapterFailed, BadArguments, CitadelError
+from citadel.vocabulary import Profile
 
 TOKEN_VARIABLE = "CITADEL_WORKER_TOKEN"  # noqa: S105 - a name
 MAX_TRACEBACK = 8_000
@@ -34,6 +35,11 @@ class Charge:
     max_result_bytes: int
     path: list[str]
     """Where modules are looked for: what the engine can import, its workers can."""
+    profile: Profile = "process"
+    threads: int = 1
+    """Commands that it runs at once."""
+    beat_seconds: float = 1.0
+    """Between two heartbeats."""
 
 
 class Unsendable(Exception):

@@ -198,11 +198,12 @@ class Pool:
 
     def _give(self, call: _Command, worker: Worker) -> None:
         command, span = call.command, call.span
-        item: list[Any] = [frames.CALL, call.number, call.tool, command.arguments]
+        about: dict[str, Any] | None = None
         if span.sampled:
             trace = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
-            item += [trace, span.mission, span.mission_class, span.sentinel]
-        worker.send(item)
+            mission = [span.mission, span.mission_class, span.sentinel]
+            about = {frames.TRACE: trace, frames.MISSION: mission}
+        worker.send([frames.CALL, call.number, call.tool, command.arguments, call.deadline, about])
         if worker.state == "ready":
             worker.to("busy")
             self.crew.touch(worker)
@@ -214,7 +215,7 @@ class Pool:
             self._loop.call_later(self.settings.grace_seconds, self._insist, call, worker)
 
     def _insist(self, call: Call, worker: Worker) -> None:
-        if worker.running == call.number and self._has(worker, call.number):
+        if worker.runs(call.number) and self._has(worker, call.number):
             grace = self.settings.grace_seconds
             worker.kill(f"it did not stop command {call.name} within {grace:g} s")
 
@@ -225,7 +226,7 @@ class Pool:
     def _runs(self, call: Call) -> bool:
         """Whether its worker has begun it and not answered."""
         worker = self.crew.workers.get(call.worker)
-        return worker is not None and worker.running == call.number
+        return worker is not None and worker.runs(call.number)
 
     def _fail(self, call: _Command, error: CitadelError, outcome: str) -> None:
         """Ends a command with an error."""
@@ -289,6 +290,8 @@ class Pool:
         if kind in (frames.DONE, frames.FAILED):
             self._answered(worker, item)
         elif kind == frames.DROPPED:
+            if (call := self._scheduler.calls.get(item[1])) is not None:  # its deadline has passed
+                self._act(self._scheduler.late(call, runs=False))
             self._act(self._scheduler.dropped(worker.id, item[1]))
             self._settle(worker)
         else:
@@ -297,10 +300,12 @@ class Pool:
     def worker_gone(self, worker: Worker) -> None:
         """A worker's process has ended."""
         seat = self._scheduler.seats.get(worker.id)
-        call = seat.calls.get(worker.running) if seat else None
-        error = worker.lost(call.name if call else "")
+        began = worker.running
+        held = seat.calls if seat else {}
+        ran = next((number for number in began if number in held), 0)
+        error = worker.lost(held[ran].name if ran else "")
         # A number that was never given was not written by the worker's loop.
-        ran = worker.running if worker.running <= self._newest else None
+        ran = None if any(number > self._newest for number in began) else ran
         self._act(self._scheduler.remove_worker(worker.id, error, ran=ran))
 
     def worker_holds(self, worker: Worker) -> bool:
@@ -313,7 +318,8 @@ class Pool:
         seat = self._scheduler.seats.get(worker.id)
         if seat is None or not seat.calls:
             return "", ""
-        call = seat.calls.get(worker.running) or next(iter(seat.calls.values()))
+        running = (seat.calls.get(number) for number in worker.running)
+        call = next(filter(None, running), None) or next(iter(seat.calls.values()))
         return call.name, call.tool
 
     def crew_failed(self, worker: Worker, *, serving: int) -> None:

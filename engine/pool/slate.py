@@ -4,8 +4,9 @@ A worker writes here the number of each command that it begins, and every answer
 So many short commands need one send, and yet, when the worker dies at any instant, the engine knows
 which command it ran and has the answers to those before: nothing runs twice, nothing else fails.
 
-The layout is two u64 (running number, bytes of unsent answers), then the answers' frames. The
-worker writes, the engine reads. Light: imported by the worker's process.
+The layout is u64: bytes of unsent answers, heartbeats so far, then a number for each command that
+may run at once; then the answers' frames. The worker writes, the engine reads. Light: imported by
+the worker's process.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ if sys.platform != "win32":
 
 ANSWER_BYTES = 64 * 1024
 """Answers that may wait to be sent together; larger ones are sent at once."""
+MAX_SLOTS = 256
+"""Commands that one worker may run at once."""
 _NUMBER = struct.Struct("=Q")
-_HEAD = 2 * _NUMBER.size
+_BEATS = _NUMBER.size
+_SLOTS = 2 * _NUMBER.size
+_HEAD = _SLOTS + MAX_SLOTS * _NUMBER.size
 _SIZE = _HEAD + ANSWER_BYTES
 _SEAL_FUTURE_WRITE = 0x0010
 """From then on it is written by mappings that exist: never by a stray write to a descriptor."""
@@ -33,15 +38,20 @@ _SEAL_FUTURE_WRITE = 0x0010
 class Slate:
     """One side's view of the memory."""
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap, slots: int = 1) -> None:
         self._memory = memory
+        self._slots = struct.Struct(f"={slots}Q")
         self._used = 0
 
     # ── the worker's side ────────────────────────────────────────────────────────────────────
 
-    def begin(self, number: int) -> None:
-        """The command with this number runs from now on."""
-        _NUMBER.pack_into(self._memory, 0, number)
+    def begin(self, number: int, slot: int = 0) -> None:
+        """The command with this number runs from now on, in one of the slots."""
+        _NUMBER.pack_into(self._memory, _SLOTS + slot * _NUMBER.size, number)
+
+    def beat(self, beats: int) -> None:
+        """The process lives: so many heartbeats."""
+        _NUMBER.pack_into(self._memory, _BEATS, beats)
 
     def put(self, answer: bytes) -> bool:
         """Keeps an answer until it is sent; False when it does not fit."""
@@ -50,24 +60,29 @@ class Slate:
             return False
         self._memory[start:end] = answer
         self._used += len(answer)
-        _NUMBER.pack_into(self._memory, _NUMBER.size, self._used)
+        _NUMBER.pack_into(self._memory, 0, self._used)
         return True
 
     def sent(self) -> None:
         """What waited was sent."""
         self._used = 0
-        _NUMBER.pack_into(self._memory, _NUMBER.size, 0)
+        _NUMBER.pack_into(self._memory, 0, 0)
 
     # ── the engine's side ────────────────────────────────────────────────────────────────────
 
     @property
-    def running(self) -> int:
-        """The number of the command that was begun last; 0 before the first."""
-        return _NUMBER.unpack_from(self._memory, 0)[0]
+    def running(self) -> tuple[int, ...]:
+        """The number of the command that was begun last in each slot; 0 before the first."""
+        return self._slots.unpack_from(self._memory, _SLOTS)
+
+    @property
+    def beats(self) -> int:
+        """Heartbeats so far."""
+        return _NUMBER.unpack_from(self._memory, _BEATS)[0]
 
     def unsent(self) -> bytes:
         """The frames of answers that were not, or not surely, sent."""
-        (used,) = _NUMBER.unpack_from(self._memory, _NUMBER.size)
+        (used,) = _NUMBER.unpack_from(self._memory, 0)
         return bytes(self._memory[_HEAD : _HEAD + min(used, ANSWER_BYTES)])
 
     def close(self) -> None:
@@ -76,18 +91,21 @@ class Slate:
             self._memory.close()
 
 
-def create() -> tuple[Slate, str, int]:
-    """A new slate, the word by which a worker opens it, and a descriptor to hand down (or -1)."""
+def create(slots: int = 1) -> tuple[Slate, str, int]:
+    """A new slate for so many commands at once.
+
+    Also the word by which a worker opens it, and a descriptor to hand down (or -1).
+    """
     if sys.platform == "win32":
         name = f"citadel-{secrets.token_hex(16)}"
-        return Slate(mmap.mmap(-1, _SIZE, tagname=name)), f"name:{name}", -1
+        return Slate(mmap.mmap(-1, _SIZE, tagname=name), slots), f"name:{name}", -1
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("citadel-slate", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     os.ftruncate(descriptor, _SIZE)
-    return Slate(mmap.mmap(descriptor, _SIZE)), f"fd:{descriptor}", descriptor
+    return Slate(mmap.mmap(descriptor, _SIZE), slots), f"fd:{descriptor}", descriptor
 
 
 def connect(word: str) -> Slate:

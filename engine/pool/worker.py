@@ -68,7 +68,9 @@ class Worker:
         self._link: Link | None = None
         self._slate: slate.Slate | None = None
         self._became_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._seen = self._ran = 0
+        self._seen: tuple[int, ...] = ()
+        self._ran: tuple[int, ...] = ()
+        self._threads = settings.threads if settings.profile != "process" else 1
 
     @property
     def pid(self) -> int:
@@ -76,9 +78,18 @@ class Worker:
         return self._process.pid if self._process else 0
 
     @property
-    def running(self) -> int:
-        """The number of the command that it began last."""
+    def running(self) -> tuple[int, ...]:
+        """The number of the command that it began last, in each of its threads."""
         return self._slate.running if self._slate else self._ran
+
+    @property
+    def beats(self) -> int:
+        """Its heartbeats so far."""
+        return self._slate.beats if self._slate else 0
+
+    def runs(self, number: int) -> bool:
+        """Whether it has begun a command, and none after it in the same thread."""
+        return number in self.running
 
     async def run(self) -> None:
         """Spawns the process and watches it until it ends, however it ends."""
@@ -111,7 +122,7 @@ class Worker:
 
     def nudge(self) -> None:
         """Takes the answers that wait in a worker which has run one command since the last time."""
-        if self._slate is None:
+        if self._slate is None or self._threads > 1:  # threads let no answer wait
             return
         running = self._slate.running
         if running == self._seen:
@@ -181,7 +192,7 @@ class Worker:
             self.refusal = f"its process could not be started: {error}"
 
     async def _spawn(self) -> None:
-        board, word, descriptor = slate.create()
+        board, word, descriptor = slate.create(self._threads)
         self._slate = board
         settings = self._settings
         charge = Charge(
@@ -193,6 +204,9 @@ class Worker:
             slate=word,
             max_result_bytes=settings.max_result_bytes,
             path=[str(each) for each in sys.path],
+            profile=settings.profile,
+            threads=self._threads,
+            beat_seconds=settings.heartbeat.interval_seconds,
         )
         try:
             self._process, self._link = await spawn(

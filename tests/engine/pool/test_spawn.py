@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,10 +48,13 @@ async def test_a_worker_serves_over(way):
     os.close(descriptor)
     try:
         assert (await asyncio.wait_for(said.get(), PATIENCE))[0] == frames.READY
-        link.send([frames.CALL, 7, "add", b"\x81\xa1a\x05"])
+        link.send([frames.CALL, 7, "add", b"\x81\xa1a\x05", time.monotonic() + PATIENCE, None])
         kind, number, _, value = await asyncio.wait_for(said.get(), PATIENCE)
         assert (kind, number, value) == (frames.DONE, 7, b"\x05")
-        assert board.running == 7
+        assert board.running == (7,)
+        link.send([frames.CALL, 8, "add", b"\x81\xa1a\x05", time.monotonic() - 0.001, None])
+        assert await asyncio.wait_for(said.get(), PATIENCE) == [frames.DROPPED, 8]
+        assert board.running == (7,), "a command past its deadline is not begun"
         link.send([frames.STOP])
         assert await asyncio.wait_for(process.exited, PATIENCE) == 0
     finally:
@@ -96,15 +100,27 @@ async def test_a_process_that_ends_before_it_connects_is_not_waited_for():
 def test_a_slate_shows_what_runs_and_what_was_not_sent():
     ours, _, descriptor = slate.create()
     theirs = slate.connect(f"fd:{descriptor}")
-    assert (ours.running, ours.unsent()) == (0, b"")
+    assert (ours.running, ours.unsent()) == ((0,), b"")
     theirs.begin(5)
     assert theirs.put(b"abc")
     assert theirs.put(b"def")
-    assert (ours.running, ours.unsent()) == (5, b"abcdef")
+    assert (ours.running, ours.unsent()) == ((5,), b"abcdef")
     assert not theirs.put(bytes(slate.ANSWER_BYTES))
     theirs.sent()
     assert theirs.put(bytes(slate.ANSWER_BYTES))
     assert len(ours.unsent()) == slate.ANSWER_BYTES
+    ours.close()
+    theirs.close()
+
+
+def test_a_slate_has_a_number_for_each_thread_and_counts_beats():
+    ours, _, descriptor = slate.create(3)
+    theirs = slate.connect(f"fd:{descriptor}")
+    theirs.begin(9, slot=2)
+    theirs.begin(8, slot=1)
+    theirs.beat(41)
+    assert theirs.put(b"abc")
+    assert (ours.running, ours.beats, ours.unsent()) == ((0, 8, 9), 41, b"abc")
     ours.close()
     theirs.close()
 
@@ -117,7 +133,7 @@ def test_a_slate_is_closed_to_stray_writes():
     with pytest.raises(PermissionError):
         os.pwrite(spare, b"\xff" * 8, 0)
     theirs.begin(3)
-    assert ours.running == 3
+    assert ours.running == (3,)
     os.close(spare)
     ours.close()
     theirs.close()
