@@ -3,7 +3,7 @@
 Commands wait in one bounded queue: the more urgent class first, within a class first in, first out.
 A free worker is given the next one at once. While its commands are known to be short, a worker is
 given a few more, so that it never waits for the engine: no more than it runs in PREFETCH_SECONDS,
-and never behind a long one. When a worker dies, only the command that it ran is lost; the others
+and never behind a long one. When a worker dies, only the commands that it ran are lost; the others
 go back to the front.
 
 Accounting always holds: submitted = done + failed + cancelled + rejected + queued + running.
@@ -12,6 +12,7 @@ Accounting always holds: submitted = done + failed + cancelled + rejected + queu
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,10 +53,13 @@ class Seat:
     """A worker, as the scheduler sees it."""
 
     id: str
+    capacity: int = 1
+    """Commands that it runs at once."""
+    node: str = ""
     accepting: bool = True
     calls: OrderedDict[int, Call] = field(default_factory=OrderedDict[int, Call])
     ahead: float = 0.0
-    """Seconds that its calls are expected to take."""
+    """Seconds that its calls are expected to take, one after another."""
     slot: int = -1
     """Under which number of calls it is filed as open, -1 when it is not."""
 
@@ -210,9 +214,14 @@ class Scheduler:
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────
 
-    def add_worker(self, worker: str) -> list[Instruction]:
-        """A worker is ready."""
-        seat = self.seats[worker] = Seat(worker)
+    def holds(self, worker: str, number: int) -> bool:
+        """Whether the worker has this command and has not answered it."""
+        seat = self.seats.get(worker)
+        return seat is not None and number in seat.calls
+
+    def add_worker(self, worker: str, capacity: int = 1, node: str = "") -> list[Instruction]:
+        """A worker is ready; it runs so many commands at once, on a node of a cluster or here."""
+        seat = self.seats[worker] = Seat(worker, capacity=capacity, node=node)
         self._file(seat)
         return self._assign()
 
@@ -223,9 +232,9 @@ class Scheduler:
             self._file(seat)
 
     def remove_worker(
-        self, worker: str, error: CitadelError, *, ran: int | None
+        self, worker: str, error: CitadelError, *, ran: Collection[int] | None
     ) -> list[Instruction]:
-        """The worker is gone: the command it ran fails, the others wait again, first in line.
+        """The worker is gone: the commands it ran fail, the others wait again, first in line.
 
         Those that have come back too often fail too; so do all when it is not known what it ran.
         """
@@ -239,7 +248,7 @@ class Scheduler:
             if call.number not in self.calls:
                 continue
             call.returns += 1
-            if ran in (call.number, None) or call.returns > MAX_RETURNS:
+            if ran is None or call.number in ran or call.returns > MAX_RETURNS:
                 self._forget(call)
                 self.counts.failed += 1
                 found.append(Fail(call, error))
@@ -265,8 +274,9 @@ class Scheduler:
     def _file(self, seat: Seat) -> None:
         """Files a seat as open under the number of its calls, or as closed."""
         held = len(seat.calls)
-        short = held <= PREFETCH and seat.ahead < PREFETCH_SECONDS
-        slot = held if seat.accepting and (not held or short) else -1
+        short = held <= PREFETCH and seat.ahead < PREFETCH_SECONDS * seat.capacity
+        open_ = seat.accepting and (held < seat.capacity or short)
+        slot = min(held, PREFETCH) if open_ else -1
         if slot != seat.slot:
             if seat.slot >= 0:
                 del self._open[seat.slot][seat.id]

@@ -119,7 +119,7 @@ class Machine(RuleBasedStateMachine):
     def kill(self, worker):
         held, ran = self.held.pop(worker, []), self.begun.pop(worker, 0)
         alive = [number for number in held if number not in self.outcome]
-        instructions = self.core.remove_worker(worker, WorkerLost("it died"), ran=ran)
+        instructions = self.core.remove_worker(worker, WorkerLost("it died"), ran=(ran,))
         lost = [i.call.number for i in instructions if isinstance(i, Fail)]
         tired = [n for n in alive if self.asked[n].returns > MAX_RETURNS]
         assert set(lost) == {ran, *tired} & set(alive), "what it ran is lost, and nothing else"
@@ -202,7 +202,7 @@ def test_short_commands_are_sent_ahead_and_come_back_first_in_line():
     core.finished("w1", 1, 1e-5, ok=True)
     sent = [i for number in range(2, 12) for i in core.submit(a_call(number, tool="short"))]
     assert [i.call.number for i in sent] == list(range(2, 12))
-    lost = core.remove_worker("w1", WorkerLost("it died"), ran=2)
+    lost = core.remove_worker("w1", WorkerLost("it died"), ran=(2,))
     assert [i.call.number for i in lost if isinstance(i, Fail)] == [2]
     assert [i.call.number for i in core.add_worker("w2")] == list(range(3, 12))
 
@@ -255,9 +255,9 @@ def test_a_command_comes_back_only_so_often():
     core.submit(a_call(1))
     for number in range(MAX_RETURNS):
         core.add_worker(f"w{number}")
-        assert core.remove_worker(f"w{number}", WorkerLost("it died"), ran=0) == []
+        assert core.remove_worker(f"w{number}", WorkerLost("it died"), ran=(0,)) == []
     core.add_worker("last")
-    (failed,) = core.remove_worker("last", WorkerLost("it died"), ran=0)
+    (failed,) = core.remove_worker("last", WorkerLost("it died"), ran=(0,))
     assert isinstance(failed, Fail)
     assert core.counts.failed == 1
 

@@ -1,0 +1,298 @@
+"""The commands of one pool: carries out what the scheduler says, takes what workers answer.
+
+Loop thread only. A command has no task: it is a future that the frames of a worker complete. Its
+span, its counters and its event are written here, once, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from citadel.errors import Cancelled, CitadelError, QueueFull
+from citadel.wire.messages import CommandResult
+from engine.pool import frames
+from engine.pool.admission import PRIORITY_OF_CLASS
+from engine.pool.answers import error_of, ingest
+from engine.pool.crew import Crew
+from engine.pool.scheduler import NORMAL, Call, Instruction, Recall, Scheduler, Send
+from engine.pool.settings import PoolCommand, PoolSettings
+from engine.pool.worker import Worker
+from engine.telemetry.recorder import Recorder, Span
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Command(Call):
+    """A command with its caller's side."""
+
+    command: PoolCommand
+    future: asyncio.Future[CommandResult]
+    span: Span
+    submitted: float
+
+
+class Commands:
+    """What a pool was given and has not answered."""
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        recorder: Recorder,
+        crew: Crew,
+        changed: Callable[[], None],
+    ) -> None:
+        self.scheduler = Scheduler(settings.name, settings.queue_limit)
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.newest = 0
+        """The last number given: a higher one was not written by a worker's loop."""
+        self.by_id: dict[str, int] = {}
+        self._settings = settings
+        self._recorder = recorder
+        self._crew = crew
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._expiry: asyncio.TimerHandle | None = None
+
+    # ── callers ──────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, command: PoolCommand) -> Command:
+        """Queues an admitted command, or gives it to a worker at once.
+
+        Raises:
+            QueueFull: as many are waiting as the pool's limit says.
+        """
+        try:
+            self.scheduler.check_room()
+        except QueueFull:
+            self._recorder.count("citadel.commands", pool=self._settings.name, outcome="rejected")
+            self._changed()
+            raise
+        call = self._call(command)
+        self.by_id[command.id] = call.number
+        self.idle.clear()
+        self.act(self.scheduler.submit(call))
+        if self._expiry is None or call.deadline < self._expiry.when():
+            self._arm()
+        return call
+
+    def give_up(self, number: int, reason: str) -> str:
+        """Cancels a command: what it was ("queued", "running" or "unknown")."""
+        call = self.scheduler.calls.get(number)
+        if call is None:
+            return "unknown"
+        text = f"command {call.name} was cancelled" + (f": {reason}" if reason else "")
+        error = Cancelled(text, subject=call.name)
+        was, instructions = self.scheduler.give_up(number, error, runs=self._runs(call))
+        self.act(instructions)
+        return was
+
+    def close(self, error: CitadelError) -> None:
+        """Fails what is left; nothing happens here any more."""
+        self.act(self.scheduler.fail_all(error))
+        if self._expiry:
+            self._expiry.cancel()
+
+    def _call(self, command: PoolCommand) -> Command:
+        now = self._loop.time()
+        name = self._settings.name
+        span = self._recorder.span(
+            f"command {command.tool}",
+            parent=command.parent,
+            source="pool",
+            service=name,
+            pool=name,
+            mission=command.mission,
+            mission_class=command.mission_class,
+            sentinel=command.sentinel,
+        )
+        if span.sampled:
+            span.set("citadel.tool", command.tool)
+            span.set("citadel.command.id", command.id)
+        self.newest += 1
+        return Command(
+            number=self.newest,
+            name=command.id,
+            tool=command.tool,
+            deadline=now + (command.deadline_seconds or self._settings.default_deadline_seconds),
+            priority=PRIORITY_OF_CLASS.get(span.mission_class, NORMAL),
+            command=command,
+            future=self._loop.create_future(),
+            span=span,
+            submitted=now,
+        )
+
+    # ── what the scheduler says ──────────────────────────────────────────────────────────────
+
+    def act(self, instructions: list[Instruction]) -> None:
+        """Carries out instructions, in their order."""
+        self._changed()
+        for instruction in instructions:
+            call = cast("Command", instruction.call)
+            if isinstance(instruction, Send):
+                self._give(call, self._crew.workers[call.worker])
+            elif isinstance(instruction, Recall):
+                self._recall(call)
+            else:
+                outcome = "cancelled" if isinstance(instruction.error, Cancelled) else "failed"
+                self._fail(call, instruction.error, outcome)
+
+    def _give(self, call: Command, worker: Worker) -> None:
+        command, span = call.command, call.span
+        about: dict[str, Any] | None = None
+        if span.sampled:
+            trace = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
+            mission = [span.mission, span.mission_class, span.sentinel]
+            about = {frames.TRACE: trace, frames.MISSION: mission}
+        worker.send([frames.CALL, call.number, call.tool, command.arguments, call.deadline, about])
+        if worker.state == "ready":
+            worker.to("busy")
+            self._crew.touch(worker)
+
+    def _recall(self, call: Call) -> None:
+        worker = self._crew.workers.get(call.worker)
+        if worker is not None:
+            worker.send([frames.CANCEL, call.number])
+            self._loop.call_later(self._settings.grace_seconds, self._insist, call, worker)
+
+    def _insist(self, call: Call, worker: Worker) -> None:
+        if worker.runs(call.number) and self.scheduler.holds(worker.id, call.number):
+            grace = self._settings.grace_seconds
+            worker.kill(f"it did not stop command {call.name} within {grace:g} s")
+
+    def _runs(self, call: Call) -> bool:
+        """Whether its worker has begun it and not answered."""
+        worker = self._crew.workers.get(call.worker)
+        return worker is not None and worker.runs(call.number)
+
+    def _arm(self) -> None:
+        """Sets one timer for the nearest deadline."""
+        due = self.scheduler.next_deadline()
+        if due is None or (self._expiry and self._expiry.when() <= due):
+            return
+        if self._expiry:
+            self._expiry.cancel()
+        self._expiry = self._loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        for call in self.scheduler.expire(self._loop.time()):
+            self.act(self.scheduler.late(call, runs=self._runs(call)))
+        self._arm()
+
+    # ── what workers say ─────────────────────────────────────────────────────────────────────
+
+    def answered(self, worker: Worker, item: list[Any]) -> None:
+        """Takes [DONE, number, seconds, value, rows] or [FAILED, number, seconds, kind, ...]."""
+        number, seconds, ok = item[1], item[2], item[0] == frames.DONE
+        if not self.scheduler.holds(worker.id, number):
+            return  # told twice: it was on the slate and on the link
+        call = cast("Command | None", self.scheduler.calls.get(number))
+        name, recorder = self._settings.name, self._recorder
+        if isinstance(item[-1], list):
+            ingest(recorder, name, item[-1])
+        if ok:
+            worker.done += 1
+        else:
+            worker.failed += 1
+        recorder.observe("citadel.command.duration", seconds, name)
+        instructions = self.scheduler.finished(worker.id, number, seconds, ok=ok)
+        if call is not None:
+            queued = max(0.0, self._loop.time() - call.submitted - seconds)
+            recorder.observe("citadel.command.queued", queued, name)
+            if call.span.sampled:
+                call.span.set("citadel.queued_ms", round(queued * 1e3, 3))
+            if ok:
+                self._succeed(call, item[3], queued, seconds)
+            else:
+                self._fail(call, error_of(item, call.name, worker.id), "failed")
+        self.act(instructions)
+        self._settle(worker)
+
+    def dropped(self, worker: Worker, item: list[Any]) -> None:
+        """Takes [DROPPED, number]: cancelled, or past its deadline, before the worker began it."""
+        if (call := self.scheduler.calls.get(item[1])) is not None:
+            self.act(self.scheduler.late(call, runs=False))
+        self.act(self.scheduler.dropped(worker.id, item[1]))
+        self._settle(worker)
+
+    def lost(self, worker: Worker) -> None:
+        """A worker's process has ended: what it ran is lost, what it had beside goes elsewhere."""
+        seat = self.scheduler.seats.get(worker.id)
+        running = worker.running
+        held = seat.calls if seat else {}
+        names = ", ".join(held[number].name for number in running if number in held)
+        # A number that was never given was not written by the worker's loop.
+        ran = running if max(running, default=0) <= self.newest else None
+        self.act(self.scheduler.remove_worker(worker.id, worker.lost(names), ran=ran))
+
+    def _settle(self, worker: Worker) -> None:
+        """After an answer: a worker without commands is ready, or stops when it drains."""
+        if worker.state == "busy" and not self.held_by(worker):
+            worker.to("ready")
+        self._crew.touch(worker)
+
+    # ── what is known of a worker's commands ─────────────────────────────────────────────────
+
+    def held_by(self, worker: Worker) -> bool:
+        """Whether it has commands."""
+        seat = self.scheduler.seats.get(worker.id)
+        return bool(seat and seat.calls)
+
+    def run_by(self, worker: Worker) -> tuple[str, str]:
+        """The id and the tool of the command that it runs, or is about to; empty: none."""
+        seat = self.scheduler.seats.get(worker.id)
+        if seat is None or not seat.calls:
+            return "", ""
+        for number in worker.running:
+            if call := seat.calls.get(number):
+                return call.name, call.tool
+        call = next(iter(seat.calls.values()))
+        return call.name, call.tool
+
+    # ── ends ─────────────────────────────────────────────────────────────────────────────────
+
+    def _succeed(self, call: Command, value: bytes, queued: float, seconds: float) -> None:
+        self._forget(call)
+        span = call.span
+        if span.sampled:
+            span.set("citadel.worker", call.worker)
+        span.end()
+        self._recorder.count("citadel.commands", pool=self._settings.name, outcome="done")
+        if not call.future.done():
+            call.future.set_result(
+                CommandResult(
+                    id=call.name,
+                    value=value,
+                    worker=call.worker,
+                    queued_seconds=queued,
+                    run_seconds=seconds,
+                    trace_id=f"{span.trace_id:032x}",
+                )
+            )
+
+    def _fail(self, call: Command, error: CitadelError, outcome: str) -> None:
+        self._forget(call)
+        if call.worker:
+            call.span.set("citadel.worker", call.worker)
+        call.span.error(error)
+        call.span.end()
+        if not call.future.done():
+            call.future.set_exception(error)
+        self._recorder.count("citadel.commands", pool=self._settings.name, outcome=outcome)
+        self._recorder.event(
+            "command.cancelled" if outcome == "cancelled" else "command.failed",
+            subject=call.name,
+            severity="info" if outcome == "cancelled" else "warning",
+            message=str(error),
+            context=call.span,
+            tool=call.tool,
+            error=type(error).__name__,
+        )
+
+    def _forget(self, call: Command) -> None:
+        del self.by_id[call.name]
+        if not self.by_id:
+            self.idle.set()
