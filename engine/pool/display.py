@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -108,6 +109,7 @@ class Display:
             0,
             "",
             int(worker.state == "busy"),
+            time.time_ns(),
         )
 
 
