@@ -1,20 +1,20 @@
 """Between the dataclasses of `messages` and bytes on the wire. The one importer of generated code.
 
-Each dataclass has the name and the fields of a protobuf message, so one plan a class, made once,
-serves both ways. Unset message fields are None; repeated ones are tuples. Bad bytes raise
-`WireError`.
+Each dataclass has the name and the fields of a protobuf message, so a pair of functions a class,
+made once, serves both ways. Unset message fields are None; repeated ones are tuples. Bad bytes
+raise `WireError`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from google.protobuf.descriptor import FieldDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from citadel.errors import WireError
 from citadel.wire import messages
@@ -57,7 +57,9 @@ class Method:
     name: str
     request: type[Any]
     response: type[Any]
+    streams_in: bool
     streams: bool
+    """Whether its answers are a stream."""
 
     @property
     def path(self) -> str:
@@ -66,8 +68,17 @@ class Method:
 
 
 def encode(message: Any) -> bytes:
-    """The bytes of a message dataclass."""
-    return _to_protobuf(message).SerializeToString()
+    """The bytes of a message dataclass.
+
+    Raises:
+        WireError: it is none, or holds a value that the wire cannot.
+    """
+    cls = type(message)
+    parsed = _protobuf_class(cls)()
+    try:
+        return _converters(cls).fill(message, parsed).SerializeToString()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise WireError(f"a {cls.__name__} does not fit the wire: {error}") from error
 
 
 def decode(cls: type[M], data: bytes) -> M:
@@ -80,7 +91,20 @@ def decode(cls: type[M], data: bytes) -> M:
         parsed = _protobuf_class(cls).FromString(data)
     except DecodeError as error:
         raise WireError(f"{len(data)} bytes are no {cls.__name__}: {error}") from error
-    return cast("M", _from_protobuf(cls, parsed))
+    return _converters(cls).make(parsed)
+
+
+def decoder(cls: type[M]) -> Callable[[bytes], M]:
+    """`decode` of one class, for those who do it often."""
+    parse, make = _protobuf_class(cls).FromString, _converters(cls).make
+
+    def decode_one(data: bytes) -> M:
+        try:
+            return make(parse(data))
+        except DecodeError as error:
+            raise WireError(f"{len(data)} bytes are no {cls.__name__}: {error}") from error
+
+    return decode_one
 
 
 def message_classes() -> Mapping[str, type[Any]]:
@@ -106,6 +130,7 @@ def methods() -> Mapping[str, Method]:
                     name=method.name,
                     request=getattr(messages, method.input_type.name),
                     response=getattr(messages, method.output_type.name),
+                    streams_in=method.client_streaming,
                     streams=method.server_streaming,
                 )
     return MappingProxyType(found)
@@ -116,15 +141,6 @@ def service_names() -> tuple[str, ...]:
     return tuple(sorted({method.service for method in methods().values()}))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Plan:
-    scalars: tuple[str, ...]
-    singles: tuple[tuple[str, type[Any]], ...]
-    repeated: tuple[str, ...]
-    repeated_messages: tuple[tuple[str, type[Any]], ...]
-    maps: tuple[str, ...]
-
-
 @cache
 def _protobuf_class(cls: type[Any]) -> Any:
     for module in _MODULES:
@@ -133,55 +149,57 @@ def _protobuf_class(cls: type[Any]) -> Any:
     raise WireError(f"{cls.__name__} is no message of the wire")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Converters:
+    """Of one class: fills a protobuf message from a dataclass, and makes a dataclass of one."""
+
+    fill: Callable[[Any, Any], Any]
+    make: Callable[[Any], Any]
+
+
 @cache
-def _plan(cls: type[Any]) -> _Plan:
-    scalars: list[str] = []
-    singles: list[tuple[str, type[Any]]] = []
-    repeated: list[str] = []
-    repeated_messages: list[tuple[str, type[Any]]] = []
-    maps: list[str] = []
-    for field in cast("list[FieldDescriptor]", _protobuf_class(cls).DESCRIPTOR.fields):
+def _converters(cls: type[Any]) -> _Converters:
+    """Their source is written from the descriptor and compiled once, as dataclasses do it.
+
+    A loop over the fields for each message would cost several times as much.
+    """
+    fields = cast("list[FieldDescriptor]", _protobuf_class(cls).DESCRIPTOR.fields)
+    names: dict[str, Any] = {"cls": cls}
+    for field in fields:
         kind = field.message_type
-        if kind is None:
-            (repeated if field.is_repeated else scalars).append(field.name)
-        elif kind.GetOptions().map_entry:
-            maps.append(field.name)
-        else:
-            pair = (field.name, getattr(messages, kind.name))
-            (repeated_messages if field.is_repeated else singles).append(pair)
-    return _Plan(*map(tuple, (scalars, singles, repeated, repeated_messages, maps)))  # type: ignore[arg-type]
+        if kind is not None and _shape(field) != "map":
+            inner = _converters(getattr(messages, kind.name))
+            names[f"fill_{field.name}"], names[f"make_{field.name}"] = inner.fill, inner.make
+    there = [_THERE[_shape(field)].format(field.name) for field in fields]
+    back = [f"{field.name}={_BACK[_shape(field)].format(field.name)}" for field in fields]
+    source = "\n    ".join(["def fill(m, p):", *there, "return p"])
+    source += f"\ndef make(p):\n    return cls({', '.join(back)})\n"
+    exec(source, names)  # noqa: S102 - made of nothing but the names of our own protos
+    return _Converters(names["fill"], names["make"])
 
 
-def _to_protobuf(message: Any) -> Message:
-    cls: type[Any] = type(message)
-    plan = _plan(cls)
-    values: dict[str, Any] = {name: getattr(message, name) for name in plan.scalars}
-    for name in plan.repeated:
-        values[name] = getattr(message, name)
-    for name in plan.maps:
-        values[name] = dict(getattr(message, name))
-    for name, _ in plan.singles:
-        if (value := getattr(message, name)) is not None:
-            values[name] = _to_protobuf(value)
-    for name, _ in plan.repeated_messages:
-        values[name] = [_to_protobuf(value) for value in getattr(message, name)]
-    try:
-        return cast("Message", _protobuf_class(cls)(**values))
-    except (TypeError, ValueError) as error:
-        raise WireError(f"a {cls.__name__} does not fit the wire: {error}") from error
+def _shape(field: FieldDescriptor) -> str:
+    kind = field.message_type
+    if kind is None:
+        return "scalars" if field.is_repeated else "scalar"
+    if kind.GetOptions().map_entry:
+        return "map"
+    return "messages" if field.is_repeated else "message"
 
 
-def _from_protobuf(cls: type[Any], parsed: Message) -> Any:
-    plan = _plan(cls)
-    values: dict[str, Any] = {name: getattr(parsed, name) for name in plan.scalars}
-    for name in plan.repeated:
-        values[name] = tuple(getattr(parsed, name))
-    for name in plan.maps:
-        values[name] = dict(getattr(parsed, name))
-    for name, kind in plan.singles:
-        values[name] = (
-            _from_protobuf(kind, getattr(parsed, name)) if parsed.HasField(name) else None
-        )
-    for name, kind in plan.repeated_messages:
-        values[name] = tuple(_from_protobuf(kind, value) for value in getattr(parsed, name))
-    return cls(**values)
+_THERE = {
+    "scalar": "if v := m.{0}: p.{0} = v",
+    "scalars": "if v := m.{0}: p.{0}.extend(v)",
+    "map": "if v := m.{0}: p.{0}.update(v)",
+    "message": "if (v := m.{0}) is not None: p.{0}.SetInParent(); fill_{0}(v, p.{0})",
+    "messages": "for v in m.{0}: fill_{0}(v, p.{0}.add())",
+}
+"""A statement that takes a field there, by its shape; what is not set costs a look."""
+_BACK = {
+    "scalar": "p.{0}",
+    "scalars": "tuple(p.{0})",
+    "map": "dict(p.{0})",
+    "message": "make_{0}(p.{0}) if p.HasField('{0}') else None",
+    "messages": "tuple(map(make_{0}, p.{0}))",
+}
+"""An expression that takes it back."""

@@ -539,6 +539,9 @@ class Command:
     affinity: str = ""
     # urgent, normal or later; empty: by the mission's class.
     priority: str = ""
+    # W3C, of the caller's span: for commands of a batch, which have no request of their own.
+    # Empty: a trace of its own.
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -547,6 +550,8 @@ class CommandBatch:
 
     # Each needs an id of its own.
     commands: tuple[Command, ...] = ()
+    # Ids of commands of this stream that are not wanted any more.
+    cancels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -609,6 +614,8 @@ class CommandResult:
     queued_seconds: float = 0.0
     run_seconds: float = 0.0
     trace_id: str = ""
+    # Whether the engine keeps the spans of this trace.
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ import logging
 import re
 import time
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -41,26 +41,51 @@ MAX_REPLY_BYTES = 4 * codec.MAX_MESSAGE_BYTES
 UNTRACED = frozenset({"Traces.Ingest"})
 """Calls that carry spans get none of their own."""
 MAX_TRACEBACK = 4_000
+_WIRE_VERSION = str(codec.WIRE_VERSION)
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Unary = Callable[[Any, "Call"], Awaitable[Any]]
 Stream = Callable[[Any, "Call"], AsyncGenerator[Any]]
+"""Its first argument is the request, or an async iterator of requests."""
 _log = logging.getLogger("citadel.api")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What a servicer may know about a call besides its request."""
 
-    method: str
-    identity: Identity
-    span: Span | None
-    seconds_left: float | None
-    """Until the client gives up; None when it did not say."""
+    __slots__ = ("_context", "identity", "method", "span")
+
+    def __init__(
+        self, method: str, identity: Identity, span: Span | None, context: Context
+    ) -> None:
+        self.method = method
+        self.identity = identity
+        self.span = span
+        self._context = context
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the client gives up; None when it did not say."""
+        return self._context.time_remaining()
 
     def actor(self, change: Change | None) -> str:
         """Who the audit trail names."""
         return actor_of(self.identity, change)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rpc:
+    """One RPC, and what is known of it before it is called."""
+
+    name: str
+    method: Method
+    serve: Any
+    decode: Callable[[bytes], Any]
+    span_name: str
+    reads: bool
+    untraced: bool
+    timed: bool
+    """Whether how long it takes says anything: a stream is as long as its reader wants."""
 
 
 class Dispatcher:
@@ -81,25 +106,40 @@ class Dispatcher:
             serve = getattr(servicer, _snake(method.name), None)
             if serve is None:  # until the new methods have been written
                 continue
-            handlers[method.name] = (
-                grpc.unary_stream_rpc_method_handler(self._stream(name, method, serve))
-                if method.streams
-                else grpc.unary_unary_rpc_method_handler(self._unary(name, method, serve))
+            rpc = _Rpc(
+                name=name,
+                method=method,
+                serve=serve,
+                decode=codec.decoder(method.request),
+                span_name=f"{method.service}/{method.name}",
+                reads=ROLE_OF_METHOD[name] == "viewer",
+                untraced=name in UNTRACED or (method.streams and not method.streams_in),
+                timed=not (method.streams or method.streams_in),
             )
+            handlers[method.name] = self._handled(rpc)
         return grpc.method_handlers_generic_handler(full_name, handlers)
 
-    def _unary(
-        self, name: str, method: Method, serve: Unary
-    ) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    def _handled(self, rpc: _Rpc) -> grpc.RpcMethodHandler[bytes, bytes]:
+        if rpc.method.streams_in:
+            return grpc.stream_stream_rpc_method_handler(self._stream(rpc))
+        if rpc.method.streams:
+            return grpc.unary_stream_rpc_method_handler(self._stream(rpc))
+        return grpc.unary_unary_rpc_method_handler(self._unary(rpc))
+
+    def _unary(self, rpc: _Rpc) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        name, serve, decode = rpc.name, rpc.serve, rpc.decode
+
         async def handle(data: bytes, context: Context) -> bytes:
             began = time.perf_counter()
             code = "OK"
             try:
-                identity, metadata = self._admit(name, context)
-                with self._span(name, method, metadata, identity) as span:
-                    call = _call(name, identity, span, context)
-                    reply = await serve(codec.decode(method.request, data), call)
-                    return _encoded(name, reply)
+                identity, traceparent = self._admit(name, context)
+                span = self._span(rpc, traceparent, identity)
+                call = Call(name, identity, span, context)
+                if span is None:
+                    return _encoded(name, await serve(decode(data), call))
+                with span:
+                    return _encoded(name, await serve(decode(data), call))
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
@@ -107,24 +147,28 @@ class Dispatcher:
                 error = self._translated(name, raised)
                 code = error.code
             finally:
-                self._ended(name, code, time.perf_counter() - began)
+                self._ended(rpc, code, time.perf_counter() - began)
             return await _abort(context, error)
 
         return handle
 
-    def _stream(
-        self, name: str, method: Method, serve: Stream
-    ) -> Callable[[bytes, Context], AsyncGenerator[bytes]]:
-        async def handle(data: bytes, context: Context) -> AsyncGenerator[bytes]:
+    def _stream(self, rpc: _Rpc) -> Callable[[Any, Context], AsyncGenerator[bytes]]:
+        """Of a method that streams its answers, and of one that streams both ways."""
+        name, both = rpc.name, rpc.method.streams_in
+
+        async def handle(data: Any, context: Context) -> AsyncGenerator[bytes]:
             began = time.perf_counter()
             code = "OK"
             error: CitadelError | None = None
             try:
-                identity, _ = self._admit(name, context)
-                call = _call(name, identity, None, context)
-                async with aclosing(serve(codec.decode(method.request, data), call)) as replies:
-                    async for reply in replies:
-                        yield _encoded(name, reply)
+                identity, traceparent = self._admit(name, context)
+                span = self._span(rpc, traceparent, identity)
+                with span or nullcontext():
+                    call = Call(name, identity, span, context)
+                    said = _decoded(rpc, data) if both else rpc.decode(data)
+                    async with aclosing(rpc.serve(said, call)) as replies:
+                        async for reply in replies:
+                            yield _encoded(name, reply)
             except (asyncio.CancelledError, GeneratorExit):
                 code = "CANCELLED"
                 raise
@@ -132,43 +176,47 @@ class Dispatcher:
                 error = self._translated(name, raised)
                 code = error.code
             finally:
-                self._ended(name, code, time.perf_counter() - began)
+                self._ended(rpc, code, time.perf_counter() - began)
             if error is not None:
                 await _abort(context, error)
 
         return handle
 
-    def _admit(self, name: str, context: Context) -> tuple[Identity, Mapping[str, str]]:
-        metadata = {
-            str(key): value if isinstance(value, str) else ""
-            for key, value in context.invocation_metadata() or ()
-        }
+    def _admit(self, name: str, context: Context) -> tuple[Identity, str]:
+        """Who calls, and the trace that the caller is in.
+
+        Raises:
+            CitadelError: the wire version, the token or its role is not what it must be.
+        """
+        metadata = cast("dict[str, str]", dict(context.invocation_metadata() or ()))
         check_wire_version(metadata.get("citadel-wire-version", ""))
         identity = self._authenticator.identify(metadata.get("authorization", ""))
         authorise(identity, name)
-        return identity, metadata
+        return identity, metadata.get("traceparent", "")
 
-    def _span(
-        self, name: str, method: Method, metadata: Mapping[str, str], identity: Identity
-    ) -> Span | nullcontext[None]:
+    def _span(self, rpc: _Rpc, traceparent: str, identity: Identity) -> Span | None:
         """A span for what changes things and for what a caller traces; reads are only counted."""
-        remote = parse_traceparent(metadata.get("traceparent"))
-        if name in UNTRACED or (remote is None and ROLE_OF_METHOD[name] == "viewer"):
-            return nullcontext()
-        return self._recorder.span(
-            f"{method.service}/{method.name}",
+        if rpc.untraced or (rpc.reads and not traceparent):
+            return None
+        remote = parse_traceparent(traceparent)
+        if remote is None and rpc.reads:
+            return None
+        span = self._recorder.span(
+            rpc.span_name,
             parent=remote,
             root=remote is None,
             kind=KIND_SERVER,
             source="api",
             service="api",
-            attributes={
-                "rpc.system": "grpc",
-                "rpc.service": method.service,
-                "rpc.method": method.name,
-                "enduser.id": identity.name,
-            },
         )
+        if span.sampled:
+            span.attributes = {
+                "rpc.system": "grpc",
+                "rpc.service": rpc.method.service,
+                "rpc.method": rpc.method.name,
+                "enduser.id": identity.name,
+            }
+        return span
 
     def _translated(self, name: str, raised: Exception) -> CitadelError:
         if isinstance(raised, Unauthenticated):
@@ -193,10 +241,10 @@ class Dispatcher:
             details={"incident": incident},
         )
 
-    def _ended(self, name: str, code: str, seconds: float) -> None:
-        self._recorder.count("citadel.rpc.requests", method=name, code=code)
-        if not codec.methods()[name].streams:
-            self._recorder.observe("citadel.rpc.duration", seconds, name)
+    def _ended(self, rpc: _Rpc, code: str, seconds: float) -> None:
+        self._recorder.count("citadel.rpc.requests", method=rpc.name, code=code)
+        if rpc.timed:
+            self._recorder.observe("citadel.rpc.duration", seconds, rpc.name)
 
 
 def check_wire_version(text: str) -> None:
@@ -205,7 +253,7 @@ def check_wire_version(text: str) -> None:
     Raises:
         WrongWireVersion: names both versions.
     """
-    if text and text != str(codec.WIRE_VERSION):
+    if text and text != _WIRE_VERSION:
         raise WrongWireVersion(
             f"this engine speaks wire version {codec.WIRE_VERSION}, the client {text[:20]}",
             subject=text[:20],
@@ -213,9 +261,10 @@ def check_wire_version(text: str) -> None:
         )
 
 
-def _call(name: str, identity: Identity, span: Span | None, context: Context) -> Call:
-    left = context.time_remaining()
-    return Call(method=name, identity=identity, span=span, seconds_left=left)
+async def _decoded(rpc: _Rpc, requests: AsyncIterator[bytes]) -> AsyncGenerator[Any]:
+    """What a client streams; its next message is taken when it is asked for."""
+    async for data in requests:
+        yield rpc.decode(data)
 
 
 def _encoded(name: str, reply: Any) -> bytes:

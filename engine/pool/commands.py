@@ -270,6 +270,7 @@ class Commands:
                     queued_seconds=queued,
                     run_seconds=seconds,
                     trace_id=f"{span.trace_id:032x}",
+                    sampled=span.sampled,
                 )
             )
 

@@ -108,13 +108,23 @@ class Pool:
         Raises:
             CitadelError: see the table in citadel/errors.py.
         """
-        self.check(command)
-        call = self.commands.begin(command)
+        future = self.begin(command)
         try:
-            return await call.future
+            return await future
         except asyncio.CancelledError:
-            self.commands.give_up(call.number, "its caller went away")
+            self.cancel(command.id, "its caller went away")
             raise
+
+    def begin(self, command: PoolCommand) -> asyncio.Future[CommandResult]:
+        """Takes a command, without a task of its own: its future has the result, or the error.
+
+        Who does not want it any more calls `cancel`.
+
+        Raises:
+            CitadelError: it is refused.
+        """
+        self.check(command)
+        return self.commands.begin(command).future
 
     def check(self, command: PoolCommand) -> None:
         """Refuses a command that the pool cannot take, before anything is made for it.

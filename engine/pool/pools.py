@@ -42,6 +42,10 @@ class Pools:
         """Runs a command to its end; see `Pool.submit`."""
         return self._known(command.pool).submit(command)
 
+    def begin(self, command: PoolCommand) -> asyncio.Future[CommandResult]:
+        """Takes a command; see `Pool.begin`."""
+        return self._known(command.pool).begin(command)
+
     def cancel(self, command_id: str, reason: str = "") -> str:
         """Cancels a command of any pool: what it was."""
         for pool in self._pools.values():

@@ -176,7 +176,7 @@ class Tool(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., idempotent: _Optional[bool] = ..., streams_in: _Optional[bool] = ..., streams_out: _Optional[bool] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("id", "pool", "tool", "arguments", "deadline_seconds", "mission", "mission_class", "session", "affinity", "priority")
+    __slots__ = ("id", "pool", "tool", "arguments", "deadline_seconds", "mission", "mission_class", "session", "affinity", "priority", "traceparent")
     ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
@@ -187,6 +187,7 @@ class Command(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     AFFINITY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     pool: str
     tool: str
@@ -197,13 +198,16 @@ class Command(_message.Message):
     session: str
     affinity: str
     priority: str
-    def __init__(self, id: _Optional[str] = ..., pool: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., deadline_seconds: _Optional[float] = ..., mission: _Optional[str] = ..., mission_class: _Optional[str] = ..., session: _Optional[str] = ..., affinity: _Optional[str] = ..., priority: _Optional[str] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, id: _Optional[str] = ..., pool: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., deadline_seconds: _Optional[float] = ..., mission: _Optional[str] = ..., mission_class: _Optional[str] = ..., session: _Optional[str] = ..., affinity: _Optional[str] = ..., priority: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class CommandBatch(_message.Message):
-    __slots__ = ("commands",)
+    __slots__ = ("commands", "cancels")
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    CANCELS_FIELD_NUMBER: _ClassVar[int]
     commands: _containers.RepeatedCompositeFieldContainer[Command]
-    def __init__(self, commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ...) -> None: ...
+    cancels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, commands: _Optional[_Iterable[_Union[Command, _Mapping]]] = ..., cancels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OutcomeBatch(_message.Message):
     __slots__ = ("outcomes",)
@@ -259,20 +263,22 @@ class StreamOutput(_message.Message):
     def __init__(self, item: _Optional[bytes] = ..., result: _Optional[_Union[CommandResult, _Mapping]] = ...) -> None: ...
 
 class CommandResult(_message.Message):
-    __slots__ = ("id", "value", "worker", "queued_seconds", "run_seconds", "trace_id")
+    __slots__ = ("id", "value", "worker", "queued_seconds", "run_seconds", "trace_id", "sampled")
     ID_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     QUEUED_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RUN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     value: bytes
     worker: str
     queued_seconds: float
     run_seconds: float
     trace_id: str
-    def __init__(self, id: _Optional[str] = ..., value: _Optional[bytes] = ..., worker: _Optional[str] = ..., queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., trace_id: _Optional[str] = ...) -> None: ...
+    sampled: bool
+    def __init__(self, id: _Optional[str] = ..., value: _Optional[bytes] = ..., worker: _Optional[str] = ..., queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., trace_id: _Optional[str] = ..., sampled: _Optional[bool] = ...) -> None: ...
 
 class CancelRequest(_message.Message):
     __slots__ = ("command_id", "reason")

@@ -143,6 +143,10 @@ def test_methods_are_the_services_of_the_design() -> None:
         "Pools.RunMany",
         "Pools.Stream",
     }
+    assert {name for name, method in codec.methods().items() if method.streams_in} == {
+        "Pools.RunMany",
+        "Pools.Stream",
+    }
     run = codec.methods()["Pools.Run"]
     assert (run.path, run.request, run.response) == (
         "/citadel.wire.v1.Pools/Run",
