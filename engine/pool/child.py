@@ -232,13 +232,9 @@ def _connect(where: str, token: str) -> socket.socket:
     return link
 
 
-def main() -> None:
-    """Reads what it is from its argument and environment, then serves."""
-    charge = Charge(**json.loads(sys.argv[1]))
-    die_with(charge.engine)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the engine's to handle
-    link = _connect(charge.link, os.environ.pop(TOKEN_VARIABLE, ""))
-    worker = Worker(link, slate.connect(charge.slate), charge)
+def run(charge: Charge, link: socket.socket, board: slate.Slate) -> None:
+    """Hosts the adapter until told to stop, in a process that is a worker's already."""
+    worker = Worker(link, board, charge)
     sys.path[:] = [*charge.path, *(each for each in sys.path if each not in charge.path)]
     try:
         adapter = load(charge.adapter)
@@ -249,6 +245,15 @@ def main() -> None:
         worker.serve(adapter, tools)
     except ConnectionError:
         os._exit(0)
+
+
+def main() -> None:
+    """Reads what it is from its argument and environment, then serves."""
+    charge = Charge(**json.loads(sys.argv[1]))
+    die_with(charge.engine)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the engine's to handle
+    link = _connect(charge.link, os.environ.pop(TOKEN_VARIABLE, ""))
+    run(charge, link, slate.connect(charge.slate))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from engine.pool import frames
 from engine.pool.display import Display
 from engine.pool.restarts import PROVED_SECONDS, Restarts
 from engine.pool.settings import MAX_WORKERS, PoolSettings
-from engine.pool.worker import Worker
+from engine.pool.spawn import PlainSpawner, Spawner
+from engine.pool.worker import HandDown, Worker, nothing
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
 
@@ -63,7 +64,13 @@ class Crew:
     """Starts, replaces, drains and kills workers."""
 
     def __init__(
-        self, settings: PoolSettings, owner: CrewOwner, recorder: Recorder, hub: LiveHub
+        self,
+        settings: PoolSettings,
+        owner: CrewOwner,
+        recorder: Recorder,
+        hub: LiveHub,
+        spawner: Spawner | None = None,
+        hand_down: HandDown = nothing,
     ) -> None:
         self.size = settings.size
         self.workers: dict[str, Worker] = {}
@@ -72,6 +79,8 @@ class Crew:
         self._settings = settings
         self._owner = owner
         self._recorder = recorder
+        self._spawner = spawner or PlainSpawner()
+        self._hand_down = hand_down
         self._numbers = count(1)
         self._tasks: asyncio.TaskGroup | None = None
         self._keepers: dict[str, asyncio.Task[None]] = {}
@@ -265,7 +274,9 @@ class Crew:
             missing = min(missing, 1)
         for _ in range(missing):
             worker_id = f"{self._settings.name}-{next(self._numbers)}"
-            worker = self.workers[worker_id] = Worker(worker_id, self._settings, self)
+            worker = self.workers[worker_id] = Worker(
+                worker_id, self._settings, self, self._spawner, self._hand_down
+            )
             keeper = self._tasks.create_task(
                 self._keep(worker, self._restarts.wait), name=f"worker {worker_id}"
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
@@ -29,9 +29,6 @@ class Charge:
     adapter: str
     engine: int
     """The engine's process id."""
-    link: str
-    """`fd:NUMBER` or `tcp:HOST:PORT`."""
-    slate: str
     max_result_bytes: int
     path: list[str]
     """Where modules are looked for: what the engine can import, its workers can."""
@@ -40,6 +37,11 @@ class Charge:
     """Commands that it runs at once."""
     beat_seconds: float = 1.0
     """Between two heartbeats."""
+    link: str = ""
+    """`fd:NUMBER` or `tcp:HOST:PORT`. The spawner says it, and the next two."""
+    slate: str = ""
+    descriptors: dict[str, int] = field(default_factory=dict[str, int])
+    """Those that it is handed besides, by name."""
 
 
 class Unsendable(Exception):

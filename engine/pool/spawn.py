@@ -1,6 +1,9 @@
-"""Starts a worker's process and connects its link: a socket pair, or loopback TCP with a token.
+"""Brings a worker to life: what every way to do it offers, and the plain way, a process of its own.
 
-Loop thread only. What was begun is undone when the start fails or is cancelled.
+Loop thread only. A spawner gives a `Hosted`: the process, the link and the slate of one worker. The
+plain one starts `python -m engine.pool.child` and connects it over a socket pair, or over loopback
+TCP with a token where descriptors cannot be handed down. What was begun is undone when the start
+fails or is cancelled.
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
+from engine.pool import slate
 from engine.pool.hosting import TOKEN_VARIABLE, Charge
 from engine.pool.link import Link, Process
 
@@ -27,86 +32,190 @@ _THREAD_LIMITS = (
     "NUMEXPR_NUM_THREADS",
 )
 
-MakeProcess = Callable[[], Process]
-MakeLink = Callable[[bytes], Link]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ears:
+    """Who hears what a worker says. Frames may come before its spawner has returned."""
+
+    on_line: Callable[[str], None]
+    on_frame: Callable[[list[Any]], None]
+    on_garbage: Callable[[str], None]
 
 
-async def spawn(
-    charge: Charge, slate: int, make_process: MakeProcess, make_link: MakeLink
-) -> tuple[Process, Link]:
-    """The way that this system offers.
+class Running(Protocol):
+    """The process of a worker, wherever it is."""
 
-    Raises:
-        OSError: the process cannot be started.
-    """
-    way = over_tcp if sys.platform == "win32" else over_pair
-    return await way(charge, slate, make_process, make_link)
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
 
+    @property
+    def exited(self) -> asyncio.Future[int]:
+        """Done at its end: the exit code, or the signal's number, negative."""
+        ...
 
-async def over_pair(
-    charge: Charge, slate: int, make_process: MakeProcess, make_link: MakeLink
-) -> tuple[Process, Link]:
-    """A socket pair whose other end the process inherits."""
-    loop = asyncio.get_running_loop()
-    ours, theirs = socket.socketpair()
-    process = make_process()
-    try:
-        with theirs:
-            ours.setblocking(False)
-            told = replace(charge, link=f"fd:{theirs.fileno()}")
-            await _start(process, told, descriptors=(theirs.fileno(), slate))
-        _, link = await loop.create_unix_connection(lambda: make_link(b""), sock=ours)
-    except BaseException:
-        await process.end()
-        ours.close()
-        raise
-    return process, link
+    def kill(self) -> None:
+        """Kills it and what it started."""
+
+    async def end(self) -> None:
+        """Kills it, waits for its end and for what it still says, each within a bound."""
 
 
-async def over_tcp(
-    charge: Charge, slate: int, make_process: MakeProcess, make_link: MakeLink
-) -> tuple[Process, Link]:
-    """Where descriptors cannot be handed down: loopback, and a token that proves the process."""
-    token = secrets.token_bytes(32)
-    link, process = make_link(token), make_process()
-    free = [link]
+class Wire(Protocol):
+    """What carries frames to a worker."""
 
-    def only_one() -> asyncio.Protocol:
-        return free.pop() if free else asyncio.Protocol()
+    def send(self, item: list[Any]) -> None:
+        """Queues a frame."""
 
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(only_one, "127.0.0.1", 0)
-    try:
-        async with server:
-            host, port = server.sockets[0].getsockname()[:2]
-            told = replace(charge, link=f"tcp:{host}:{port}")
-            await _start(process, told, descriptors=(slate,), token=token.hex())
-            await asyncio.wait({link.proved, process.exited}, return_when=asyncio.FIRST_COMPLETED)
-    except BaseException:
-        await process.end()
-        link.close()
-        raise
-    return process, link
+    async def end(self) -> None:
+        """Waits, within a bound, for the last that the worker said; then lets go."""
 
 
-async def _start(
-    process: Process, charge: Charge, *, descriptors: tuple[int, ...], token: str = ""
-) -> None:
-    environment = {**dict.fromkeys(_THREAD_LIMITS, "1"), **os.environ, "PYTHONUNBUFFERED": "1"}
-    paths = [_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    if token:
-        environment[TOKEN_VARIABLE] = token
-    command = (sys.executable, "-m", "engine.pool.child", json.dumps(asdict(charge)))
-    start = partial(
-        asyncio.get_running_loop().subprocess_exec,
-        lambda: process,
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        env=environment,
-    )
-    if sys.platform == "win32":
-        await start()
-    else:
-        handed = tuple(each for each in descriptors if each >= 0)
-        await start(pass_fds=handed, start_new_session=True)
+class Board(Protocol):
+    """The engine's view of what a worker writes that outlives it; see `engine.pool.slate`."""
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The number of the command that was begun last in each thread; 0 before the first."""
+        ...
+
+    @property
+    def beats(self) -> int:
+        """The worker's heartbeats so far."""
+        ...
+
+    def unsent(self) -> bytes:
+        """The frames of answers that were not, or not surely, sent."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A worker that lives somewhere."""
+
+    process: Running
+    link: Wire
+    slate: Board
+
+
+class Spawner(Protocol):
+    """A way to bring workers to life."""
+
+    async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
+        """Starts one; `charge.descriptors` tells it the numbers of those it is handed, by name.
+
+        The descriptors stay the caller's to close; -1 is none.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        ...
+
+
+class PlainSpawner:
+    """A new interpreter for each worker: where there is no fork, or no zygote."""
+
+    def __init__(self, python: str = "", variables: Mapping[str, str] | None = None) -> None:
+        self._python = python or sys.executable
+        self._variables = dict(variables or {})
+
+    async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
+        """The way that this system offers; see `Spawner.spawn`."""
+        way = self.over_tcp if sys.platform == "win32" else self.over_pair
+        return await way(charge, ears, descriptors)
+
+    async def over_pair(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
+        """A socket pair whose other end the process inherits."""
+        loop = asyncio.get_running_loop()
+        board, word, memory = slate.create(charge.threads)
+        ours, theirs = socket.socketpair()
+        process = Process(ears.on_line)
+        try:
+            with theirs:
+                ours.setblocking(False)
+                handed = {name: each for name, each in descriptors.items() if each >= 0}
+                told = replace(charge, link=f"fd:{theirs.fileno()}", slate=word, descriptors=handed)
+                await self._start(process, told, (theirs.fileno(), memory, *handed.values()))
+            _, link = await loop.create_unix_connection(lambda: link_of(ears), sock=ours)
+        except BaseException:
+            await process.end()
+            ours.close()
+            board.close()
+            raise
+        finally:
+            _close(memory)
+        return Hosted(process, link, board)
+
+    async def over_tcp(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
+        """Where descriptors cannot be handed down: loopback, and a token proves the process."""
+        del descriptors
+        token = secrets.token_bytes(32)
+        link, process = link_of(ears, token), Process(ears.on_line)
+        board, word, memory = slate.create(charge.threads)
+        free = [link]
+
+        def only_one() -> asyncio.Protocol:
+            return free.pop() if free else asyncio.Protocol()
+
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(only_one, "127.0.0.1", 0)
+            async with server:
+                host, port = server.sockets[0].getsockname()[:2]
+                told = replace(charge, link=f"tcp:{host}:{port}", slate=word)
+                await self._start(process, told, (memory,), token=token.hex())
+                ends = {link.proved, process.exited}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            await process.end()
+            link.close()
+            board.close()
+            raise
+        finally:
+            _close(memory)
+        return Hosted(process, link, board)
+
+    async def _start(
+        self, process: Process, charge: Charge, descriptors: tuple[int, ...], token: str = ""
+    ) -> None:
+        environment = environment_of(self._variables)
+        if token:
+            environment[TOKEN_VARIABLE] = token
+        start = partial(
+            asyncio.get_running_loop().subprocess_exec,
+            lambda: process,
+            *(self._python, "-m", "engine.pool.child", json.dumps(asdict(charge))),
+            stdin=asyncio.subprocess.DEVNULL,
+            env=environment,
+        )
+        if sys.platform == "win32":
+            await start()
+        else:
+            handed = tuple(each for each in descriptors if each >= 0)
+            await start(pass_fds=handed, start_new_session=True)
+
+
+def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of a worker: the engine's, and what its pool sets."""
+    paths = [_ROOT, *filter(None, [variables.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
+    return {
+        **dict.fromkeys(_THREAD_LIMITS, "1"),
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        **variables,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+
+
+def link_of(ears: Ears, token: bytes = b"") -> Link:
+    """The engine's end of a link."""
+    return Link(ears.on_frame, ears.on_garbage, token=token)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)

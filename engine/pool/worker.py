@@ -13,16 +13,16 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from citadel.errors import AdapterFailed, CitadelError, WireError, WorkerLost
 from citadel.vocabulary import WorkerState
-from engine.pool import frames, slate
+from engine.pool import frames
 from engine.pool.hosting import Charge
-from engine.pool.link import Link, Process
 from engine.pool.output import Throttle
 from engine.pool.settings import PoolSettings
-from engine.pool.spawn import spawn
+from engine.pool.spawn import Ears, Hosted, Spawner
 
 OUTPUT_LINES = 50
 """Lines a worker printed that are kept for error messages."""
@@ -44,10 +44,27 @@ class Owner(Protocol):
         """Its process has ended; called once."""
 
 
+HandDown = Callable[[str], Mapping[str, int]]
+"""The descriptors, by name, that the worker with that id is handed when it is spawned."""
+
+
+def nothing(worker: str) -> Mapping[str, int]:
+    """Hands no descriptors down."""
+    del worker
+    return {}
+
+
 class Worker:
     """A process that hosts the pool's adapter."""
 
-    def __init__(self, worker_id: str, settings: PoolSettings, owner: Owner) -> None:
+    def __init__(
+        self,
+        worker_id: str,
+        settings: PoolSettings,
+        owner: Owner,
+        spawner: Spawner,
+        hand_down: HandDown = nothing,
+    ) -> None:
         self.id = worker_id
         self.state: WorkerState = "starting"
         self.since_ns = self.started_ns = time.time_ns()
@@ -63,10 +80,12 @@ class Worker:
         """Whether it is given commands."""
         self._settings = settings
         self._owner = owner
+        self._spawner = spawner
+        self._hand_down = hand_down
         self._throttle = Throttle()
-        self._process: Process | None = None
-        self._link: Link | None = None
-        self._slate: slate.Slate | None = None
+        self._hosted: Hosted | None = None
+        self._settled = False
+        self._early: list[list[Any]] = []
         self._became_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._seen: tuple[int, ...] = ()
         self._ran: tuple[int, ...] = ()
@@ -75,17 +94,17 @@ class Worker:
     @property
     def pid(self) -> int:
         """Its process id, 0 before there is one."""
-        return self._process.pid if self._process else 0
+        return self._hosted.process.pid if self._hosted else 0
 
     @property
     def running(self) -> tuple[int, ...]:
         """The number of the command that it began last, in each of its threads."""
-        return self._slate.running if self._slate else self._ran
+        return self._hosted.slate.running if self._hosted and not self._settled else self._ran
 
     @property
     def beats(self) -> int:
         """Its heartbeats so far."""
-        return self._slate.beats if self._slate else 0
+        return self._hosted.slate.beats if self._hosted and not self._settled else 0
 
     def runs(self, number: int) -> bool:
         """Whether it has begun a command, and none after it in the same thread."""
@@ -95,8 +114,8 @@ class Worker:
         """Spawns the process and watches it until it ends, however it ends."""
         try:
             await self._start()
-            if self._process:
-                await asyncio.wait({self._process.exited})
+            if self._hosted:
+                await asyncio.wait({self._hosted.process.exited})
         finally:
             self.kill()
             await self._settle()
@@ -104,8 +123,8 @@ class Worker:
 
     def send(self, item: list[Any]) -> None:
         """Queues a frame; those of one loop tick leave in one write."""
-        if self._link:
-            self._link.send(item)
+        if self._hosted:
+            self._hosted.link.send(item)
 
     def to(self, state: WorkerState, cause: str = "") -> None:
         """Goes to another state."""
@@ -115,20 +134,22 @@ class Worker:
 
     def kill(self, cause: str = "") -> None:
         """Kills the process and what it started."""
-        if self._process and not self._process.exited.done():
+        if self._hosted and not self.exited:
             self.cause, self.killed = cause or self.cause, True
-        if self._process:
-            self._process.kill()
+        if self._hosted:
+            self._hosted.process.kill()
 
     def nudge(self) -> None:
         """Takes the answers that wait in a worker which has run one command since the last time."""
-        if self._slate is None or self._threads > 1:  # threads let no answer wait
+        # Threads let no answer wait.
+        if self._hosted is None or self._settled or self._threads > 1:
             return
-        running = self._slate.running
+        board = self._hosted.slate
+        running = board.running
         if running == self._seen:
-            unsent = self._slate.unsent()
+            unsent = board.unsent()
             # A worker overwrites answers only after it has begun another command.
-            if unsent and self._slate.running == running:
+            if unsent and board.running == running:
                 self._take(unsent)
         self._seen = running
 
@@ -136,7 +157,7 @@ class Worker:
         """The exit in words: the signal or the exit code, and what was printed last."""
         if self.refusal:
             return self.refusal
-        code = self._process.exited.result() if self._process and self.exited else None
+        code = self._hosted.process.exited.result() if self._hosted and self.exited else None
         if code is None:
             text = "its process did not start"
         elif code < 0:
@@ -152,7 +173,7 @@ class Worker:
     @property
     def exited(self) -> bool:
         """Whether its process has ended."""
-        return bool(self._process and self._process.exited.done())
+        return bool(self._hosted and self._hosted.process.exited.done())
 
     def lost(self, command: str) -> CitadelError:
         """The error of the command that ran when it died."""
@@ -181,9 +202,8 @@ class Worker:
         seconds = self._settings.start_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                await self._spawn()
-                assert self._process is not None
-                ends = {self._became_ready, self._process.exited}
+                hosted = await self._spawn()
+                ends = {self._became_ready, hosted.process.exited}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             self.kill("start timeout")
@@ -191,47 +211,45 @@ class Worker:
         except OSError as error:
             self.refusal = f"its process could not be started: {error}"
 
-    async def _spawn(self) -> None:
-        board, word, descriptor = slate.create(self._threads)
-        self._slate = board
+    async def _spawn(self) -> Hosted:
         settings = self._settings
         charge = Charge(
             worker=self.id,
             pool=settings.name,
             adapter=settings.adapter,
             engine=os.getpid(),
-            link="",
-            slate=word,
             max_result_bytes=settings.max_result_bytes,
             path=[str(each) for each in sys.path],
             profile=settings.profile,
             threads=self._threads,
             beat_seconds=settings.heartbeat.interval_seconds,
         )
-        try:
-            self._process, self._link = await spawn(
-                charge,
-                descriptor,
-                lambda: Process(self._printed),
-                lambda token: Link(self._said, self._sent_garbage, token=token),
-            )
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
+        ears = Ears(on_line=self._printed, on_frame=self._heard, on_garbage=self._sent_garbage)
+        self._hosted = await self._spawner.spawn(charge, ears, self._hand_down(self.id))
+        early, self._early = self._early, []
+        for item in early:
+            self._said(item)
+        return self._hosted
 
     async def _settle(self) -> None:
         """Waits, within a bound, for the end of all that the process said; then lets go of it."""
-        if self._process:
-            await self._process.end()
-        if self._link:
-            await self._link.end()
+        if self._hosted:
+            await self._hosted.process.end()
+            await self._hosted.link.end()
         for line in self._throttle.held_back():
             self._owner.on_output(self, line)
-        if self._slate:
-            self._take(self._slate.unsent())
-            self._ran = self._slate.running
-            self._slate.close()
-            self._slate = None
+        if self._hosted:
+            self._take(self._hosted.slate.unsent())
+            self._ran = self._hosted.slate.running
+            self._settled = True
+            self._hosted.slate.close()
+
+    def _heard(self, item: list[Any]) -> None:
+        """A frame; one that comes before the spawner has returned waits until it has."""
+        if self._hosted is None:
+            self._early.append(item)
+        else:
+            self._said(item)
 
     def _take(self, unsent: bytes) -> None:
         with contextlib.suppress(WireError):

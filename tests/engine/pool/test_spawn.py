@@ -13,54 +13,46 @@ import pytest
 
 from engine.pool import frames, slate
 from engine.pool.hosting import Charge
-from engine.pool.link import Link, Process
-from engine.pool.spawn import over_pair, over_tcp
+from engine.pool.link import Link
+from engine.pool.spawn import Ears, PlainSpawner
 
 PATIENCE = 30.0
 
 
-def charge(word: str, adapter: str = "adapters:Tools") -> Charge:
+def charge(adapter: str = "adapters:Tools") -> Charge:
     return Charge(
         worker="w",
         pool="p",
         adapter=adapter,
         engine=os.getpid(),
-        link="",
-        slate=word,
         max_result_bytes=1_000,
         path=[str(Path(__file__).parent), *sys.path],
     )
 
 
-@pytest.mark.parametrize("way", [over_pair, over_tcp])
+@pytest.mark.parametrize("way", ["over_pair", "over_tcp"])
 async def test_a_worker_serves_over(way):
-    board, word, descriptor = slate.create()
     said: asyncio.Queue = asyncio.Queue()
-    process, link = await asyncio.wait_for(
-        way(
-            charge(word),
-            descriptor,
-            lambda: Process(said.put_nowait),
-            lambda token: Link(said.put_nowait, said.put_nowait, token=token),
-        ),
-        PATIENCE,
-    )
-    os.close(descriptor)
+    ears = Ears(on_line=said.put_nowait, on_frame=said.put_nowait, on_garbage=said.put_nowait)
+    spawn = getattr(PlainSpawner(), way)
+    hosted = await asyncio.wait_for(spawn(charge(), ears, {}), PATIENCE)
     try:
         assert (await asyncio.wait_for(said.get(), PATIENCE))[0] == frames.READY
-        link.send([frames.CALL, 7, "add", b"\x81\xa1a\x05", time.monotonic() + PATIENCE, None])
+        call = [frames.CALL, 7, "add", b"\x81\xa1a\x05", time.monotonic() + PATIENCE, None]
+        hosted.link.send(call)
         kind, number, _, value = await asyncio.wait_for(said.get(), PATIENCE)
         assert (kind, number, value) == (frames.DONE, 7, b"\x05")
-        assert board.running == (7,)
-        link.send([frames.CALL, 8, "add", b"\x81\xa1a\x05", time.monotonic() - 0.001, None])
+        assert hosted.slate.running == (7,)
+        late = [frames.CALL, 8, "add", b"\x81\xa1a\x05", time.monotonic() - 0.001, None]
+        hosted.link.send(late)
         assert await asyncio.wait_for(said.get(), PATIENCE) == [frames.DROPPED, 8]
-        assert board.running == (7,), "a command past its deadline is not begun"
-        link.send([frames.STOP])
-        assert await asyncio.wait_for(process.exited, PATIENCE) == 0
+        assert hosted.slate.running == (7,), "a command past its deadline is not begun"
+        hosted.link.send([frames.STOP])
+        assert await asyncio.wait_for(hosted.process.exited, PATIENCE) == 0
     finally:
-        await process.end()
-        await link.end()
-        board.close()
+        await hosted.process.end()
+        await hosted.link.end()
+        hosted.slate.close()
 
 
 async def test_a_stranger_on_the_loopback_port_is_not_taken_for_the_worker():
@@ -79,22 +71,14 @@ async def test_a_stranger_on_the_loopback_port_is_not_taken_for_the_worker():
 
 
 async def test_a_process_that_ends_before_it_connects_is_not_waited_for():
-    board, word, descriptor = slate.create()
     lines: list[str] = []
-    process, link = await asyncio.wait_for(
-        over_tcp(
-            replace(charge(word), engine=1),  # it sees that its engine is gone
-            descriptor,
-            lambda: Process(lines.append),
-            lambda token: Link(lines.append, lines.append, token=token),
-        ),
-        PATIENCE,
-    )
-    os.close(descriptor)
-    await process.end()
-    await link.end()
-    board.close()
-    assert process.exited.result() == 0
+    ears = Ears(on_line=lines.append, on_frame=lines.append, on_garbage=lines.append)
+    gone = replace(charge(), engine=1)  # it sees that its engine is gone
+    hosted = await asyncio.wait_for(PlainSpawner().over_tcp(gone, ears, {}), PATIENCE)
+    await hosted.process.end()
+    await hosted.link.end()
+    hosted.slate.close()
+    assert hosted.process.exited.result() == 0
 
 
 def test_a_slate_shows_what_runs_and_what_was_not_sent():
