@@ -58,15 +58,16 @@ class Display:
         for worker in workers:
             if not worker.pid or worker.exited:
                 continue
+            if (usage := worker.usage) is not None:
+                self._used(worker, *usage)
+                continue
             with contextlib.suppress(psutil.Error):
                 process = self._processes.get(worker.id)
                 if process is None:
                     process = self._processes[worker.id] = psutil.Process(worker.pid)
                 with process.oneshot():
                     rss, cpu = process.memory_info().rss, process.cpu_percent() / 100
-                if (rss, cpu) != (worker.rss_bytes, worker.cpu):
-                    worker.rss_bytes, worker.cpu = rss, cpu
-                    self.touch(worker)
+                self._used(worker, rss, cpu)
 
     def status(self, worker: Worker) -> WorkerStatus:
         """A worker, as the wire has it."""
@@ -82,6 +83,11 @@ class Display:
             tool=tool,
             started_unix_nanos=worker.started_ns,
         )
+
+    def _used(self, worker: Worker, rss: int, cpu: float) -> None:
+        if (rss, cpu) != (worker.rss_bytes, worker.cpu):
+            worker.rss_bytes, worker.cpu = rss, cpu
+            self.touch(worker)
 
     def _publish_changed(self) -> None:
         changed, self._changed = self._changed, {}

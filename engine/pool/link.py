@@ -155,3 +155,38 @@ class Link(asyncio.Protocol):
         out, self._out = self._out, []
         if self._transport and not self._transport.is_closing():
             self._transport.write(b"".join(out))
+
+
+class Relay(Link):
+    """A worker's socket whose bytes are passed on as they come, both ways."""
+
+    def __init__(self, on_data: Callable[[bytes], None], *, token: bytes = b"") -> None:
+        super().__init__(_nothing, _nothing, token=token)
+        self._on_data = on_data
+        self._held = False
+
+    def data_received(self, data: bytes) -> None:
+        """The worker said something."""
+        if self._token:
+            data = self._checked(data)
+        if data:
+            self._on_data(data)
+
+    def pass_on(self, data: bytes) -> None:
+        """Writes bytes that another link carried."""
+        if self._transport and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def hold(self, held: bool) -> None:
+        """Stops to read, or goes on: who takes the bytes has enough for now."""
+        if self._transport and held != self._held and not self._transport.is_closing():
+            self._held = held
+            if held:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+
+def _nothing(said: object) -> None:
+    """A relay splits no frames."""
+    del said

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from engine.pool import slate
 from engine.pool.hosting import TOKEN_VARIABLE, Charge
-from engine.pool.link import Link, Process
+from engine.pool.link import Link, Process, Relay
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _THREAD_LIMITS = (
@@ -32,6 +32,9 @@ _THREAD_LIMITS = (
     "NUMEXPR_NUM_THREADS",
 )
 
+UNKNOWN_EXIT = 256
+"""No exit code: nobody is left who saw how the process ended."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ears:
@@ -40,6 +43,10 @@ class Ears:
     on_line: Callable[[str], None]
     on_frame: Callable[[list[Any]], None]
     on_garbage: Callable[[str], None]
+    on_lost: Callable[[str], None] | None = None
+    """Its machine is gone, and it with it: which, and why."""
+    on_data: Callable[[bytes], None] | None = None
+    """Takes what its link carries as it comes, instead of frames: for who passes it on."""
 
 
 class Running(Protocol):
@@ -52,7 +59,7 @@ class Running(Protocol):
 
     @property
     def exited(self) -> asyncio.Future[int]:
-        """Done at its end: the exit code, or the signal's number, negative."""
+        """Done at its end: the exit code, the signal's number, negative, or UNKNOWN_EXIT."""
         ...
 
     def kill(self) -> None:
@@ -100,10 +107,21 @@ class Hosted:
     process: Running
     link: Wire
     slate: Board
+    node: str = ""
+    """The machine that it is on; empty: the engine's."""
+    usage: Callable[[], tuple[int, float]] | None = None
+    """Its resident bytes and share of a CPU, where the engine cannot measure them."""
 
 
 class Spawner(Protocol):
     """A way to bring workers to life."""
+
+    async def ready(self) -> None:
+        """Waits until there is a place for workers; a worker's start is timed from then on.
+
+        Raises:
+            CitadelError: there is none, and why.
+        """
 
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """Starts one; `charge.descriptors` tells it the numbers of those it is handed, by name.
@@ -122,6 +140,9 @@ class PlainSpawner:
     def __init__(self, python: str = "", variables: Mapping[str, str] | None = None) -> None:
         self._python = python or sys.executable
         self._variables = dict(variables or {})
+
+    async def ready(self) -> None:
+        """There is always a place here."""
 
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """The way that this system offers; see `Spawner.spawn`."""
@@ -213,6 +234,8 @@ def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
 
 def link_of(ears: Ears, token: bytes = b"") -> Link:
     """The engine's end of a link."""
+    if ears.on_data:
+        return Relay(ears.on_data, token=token)
     return Link(ears.on_frame, ears.on_garbage, token=token)
 
 

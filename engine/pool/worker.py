@@ -22,7 +22,7 @@ from engine.pool import frames
 from engine.pool.hosting import Charge
 from engine.pool.output import Throttle
 from engine.pool.settings import PoolSettings
-from engine.pool.spawn import Ears, Hosted, Spawner
+from engine.pool.spawn import UNKNOWN_EXIT, Ears, Hosted, Spawner
 
 OUTPUT_LINES = 50
 """Lines a worker printed that are kept for error messages."""
@@ -73,7 +73,7 @@ class Worker:
         self.rss_bytes, self.cpu = 0, 0.0
         self.cause = ""
         self.output: deque[str] = deque(maxlen=OUTPUT_LINES)
-        self.refusal = self.traceback = ""
+        self.refusal = self.traceback = self.remedy = ""
         self.killed = False
         """By us: an operator, a grace that ran out, garbage."""
         self.admitted = False
@@ -105,6 +105,16 @@ class Worker:
     def beats(self) -> int:
         """Its heartbeats so far."""
         return self._hosted.slate.beats if self._hosted and not self._settled else 0
+
+    @property
+    def node(self) -> str:
+        """The machine that it is on; empty: this one."""
+        return self._hosted.node if self._hosted else ""
+
+    @property
+    def usage(self) -> tuple[int, float] | None:
+        """Resident bytes and share of a CPU, when another machine tells; None: measure it."""
+        return self._hosted.usage() if self._hosted and self._hosted.usage else None
 
     def runs(self, number: int) -> bool:
         """Whether it has begun a command, and none after it in the same thread."""
@@ -160,6 +170,8 @@ class Worker:
         code = self._hosted.process.exited.result() if self._hosted and self.exited else None
         if code is None:
             text = "its process did not start"
+        elif code == UNKNOWN_EXIT:
+            text = "its process is out of reach"
         elif code < 0:
             text = f"its process was killed by {_signal_name(-code)}"
         else:
@@ -180,7 +192,12 @@ class Worker:
         return WorkerLost(
             f"worker {self.id} died while it ran command {command}: {self.how_it_ended()}",
             subject=self.id,
-            details={"worker": self.id, "pid": str(self.pid), "output": "\n".join(self.output)},
+            details={
+                "worker": self.id,
+                "node": self.node,
+                "pid": str(self.pid),
+                "output": "\n".join(self.output),
+            },
         )
 
     def start_failure(self) -> CitadelError:
@@ -188,7 +205,8 @@ class Worker:
         return AdapterFailed(
             f"adapter {self._settings.adapter} cannot be hosted: {self.how_it_ended()}",
             subject=self._settings.adapter,
-            remedy=f"Mend the adapter, then: citadel pool recycle {self._settings.name}",
+            remedy=self.remedy
+            or f"Mend the adapter, then: citadel pool recycle {self._settings.name}",
             details={
                 "worker": self.id,
                 "output": "\n".join(self.output),
@@ -201,6 +219,7 @@ class Worker:
     async def _start(self) -> None:
         seconds = self._settings.start_timeout_seconds
         try:
+            await self._spawner.ready()
             async with asyncio.timeout(seconds):
                 hosted = await self._spawn()
                 ends = {self._became_ready, hosted.process.exited}
@@ -210,6 +229,8 @@ class Worker:
             self.refusal = f"the adapter did not set up within {seconds:g} s"
         except OSError as error:
             self.refusal = f"its process could not be started: {error}"
+        except CitadelError as error:
+            self.refusal, self.remedy = error.message, str(error.remedy)
 
     async def _spawn(self) -> Hosted:
         settings = self._settings
@@ -224,7 +245,12 @@ class Worker:
             threads=self._threads,
             beat_seconds=settings.heartbeat.interval_seconds,
         )
-        ears = Ears(on_line=self._printed, on_frame=self._heard, on_garbage=self._sent_garbage)
+        ears = Ears(
+            on_line=self._printed,
+            on_frame=self._heard,
+            on_garbage=self._sent_garbage,
+            on_lost=self._lost_with,
+        )
         self._hosted = await self._spawner.spawn(charge, ears, self._hand_down(self.id))
         early, self._early = self._early, []
         for item in early:
@@ -272,6 +298,9 @@ class Worker:
 
     def _sent_garbage(self, what: str) -> None:
         self.kill(f"it sent garbage: {what}")
+
+    def _lost_with(self, node: str) -> None:
+        self.cause = node
 
     def _printed(self, line: str) -> None:
         self.output.append(line)

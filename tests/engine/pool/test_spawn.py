@@ -13,7 +13,7 @@ import pytest
 
 from engine.pool import frames, slate
 from engine.pool.hosting import Charge
-from engine.pool.link import Link
+from engine.pool.link import Link, Relay
 from engine.pool.spawn import Ears, PlainSpawner
 
 PATIENCE = 30.0
@@ -49,6 +49,32 @@ async def test_a_worker_serves_over(way):
         assert hosted.slate.running == (7,), "a command past its deadline is not begun"
         hosted.link.send([frames.STOP])
         assert await asyncio.wait_for(hosted.process.exited, PATIENCE) == 0
+    finally:
+        await hosted.process.end()
+        await hosted.link.end()
+        hosted.slate.close()
+
+
+async def test_a_relay_passes_bytes_on_as_they_come():
+    said: asyncio.Queue = asyncio.Queue()
+    splitter = frames.Splitter()
+    ears = Ears(
+        on_line=said.put_nowait,
+        on_frame=said.put_nowait,
+        on_garbage=said.put_nowait,
+        on_data=lambda data: [said.put_nowait(item) for item in splitter.feed(data)] and None,
+    )
+    hosted = await asyncio.wait_for(PlainSpawner().spawn(charge(), ears, {}), PATIENCE)
+    assert isinstance(hosted.link, Relay)
+    try:
+        assert (await asyncio.wait_for(said.get(), PATIENCE))[0] == frames.READY
+        hosted.link.hold(True)
+        call = [frames.CALL, 7, "add", b"\x81\xa1a\x05", time.monotonic() + PATIENCE, None]
+        data = frames.frame(call)
+        hosted.link.pass_on(data[:9])
+        hosted.link.pass_on(data[9:])
+        hosted.link.hold(False)
+        assert (await asyncio.wait_for(said.get(), PATIENCE))[:2] == [frames.DONE, 7]
     finally:
         await hosted.process.end()
         await hosted.link.end()
