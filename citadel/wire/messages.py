@@ -726,6 +726,7 @@ class EndSessionRequest:
 
     pool: str = ""
     session: str = ""
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -385,12 +385,14 @@ class SetVariablesRequest(_message.Message):
     def __init__(self, pool: _Optional[str] = ..., session: _Optional[str] = ..., variables: _Optional[bytes] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class EndSessionRequest(_message.Message):
-    __slots__ = ("pool", "session")
+    __slots__ = ("pool", "session", "change")
     POOL_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
     pool: str
     session: str
-    def __init__(self, pool: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
+    change: _common_pb2.Change
+    def __init__(self, pool: _Optional[str] = ..., session: _Optional[str] = ..., change: _Optional[_Union[_common_pb2.Change, _Mapping]] = ...) -> None: ...
 
 class ListPoisonRequest(_message.Message):
     __slots__ = ("pool",)
