@@ -231,8 +231,8 @@ class Crew:
 
     def _judge(self, worker: Worker) -> None:
         """Says whether an end that nobody asked for counts as a failure."""
-        if worker.killed and not worker.refusal:
-            return  # we did it: an operator, or the grace of a cancelled command
+        if worker.orphaned or (worker.killed and not worker.refusal):
+            return  # we did it: an operator, or the grace of a cancelled command; or its zygote
         if not worker.ready_at:
             self._restarts.did_not_start()
             return

@@ -30,15 +30,15 @@ class Charge:
     engine: int
     """The engine's process id."""
     max_result_bytes: int
-    path: list[str]
-    """Where modules are looked for: what the engine can import, its workers can."""
     profile: Profile = "process"
     threads: int = 1
     """Commands that it runs at once."""
     beat_seconds: float = 1.0
     """Between two heartbeats."""
+    path: list[str] = field(default_factory=list[str])
+    """Where modules are looked for. The spawner says it, and what follows."""
     link: str = ""
-    """`fd:NUMBER` or `tcp:HOST:PORT`. The spawner says it, and the next two."""
+    """`fd:NUMBER` or `tcp:HOST:PORT`."""
     slate: str = ""
     descriptors: dict[str, int] = field(default_factory=dict[str, int])
     """Those that it is handed besides, by name."""

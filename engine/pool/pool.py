@@ -20,6 +20,7 @@ from engine.pool.commands import Commands
 from engine.pool.crew import Crew
 from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
 from engine.pool.settings import PoolCommand, PoolSettings
+from engine.pool.spawn import Spawner
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
@@ -31,7 +32,13 @@ Hears = Callable[[Worker, list[Any]], None]
 class Pool:
     """A named set of workers with one adapter and one queue."""
 
-    def __init__(self, settings: PoolSettings, recorder: Recorder, hub: LiveHub) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        recorder: Recorder,
+        hub: LiveHub,
+        spawner: Spawner | None = None,
+    ) -> None:
         self.name = settings.name
         self.settings = settings
         self.revision = 1
@@ -42,7 +49,7 @@ class Pool:
         self._tools: frozenset[str] = frozenset()
         self._ready = asyncio.Event()
         self._publish = Coalesced(PUBLISH_SECONDS, self._show)
-        self.crew = Crew(settings, self, recorder, hub)
+        self.crew = Crew(settings, self, recorder, hub, spawner)
         self.commands = Commands(settings, recorder, self.crew, self._publish.soon)
         self.hears: dict[int, Hears] = {
             frames.DONE: self.commands.answered,

@@ -8,6 +8,7 @@ from typing import Any
 
 from citadel.errors import Conflict, NotFound
 from citadel.wire.messages import CommandResult, PoolStatus, Tool
+from engine.pool.births import Births
 from engine.pool.pool import Pool
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
@@ -19,14 +20,20 @@ class Pools:
     """Finds the pool of a command, and changes pools for operators."""
 
     def __init__(self, settings: Sequence[PoolSettings], recorder: Recorder, hub: LiveHub) -> None:
-        self._pools = {each.name: Pool(each, recorder, hub) for each in settings}
+        self._births = Births(recorder)
+        self._pools = {
+            each.name: Pool(each, recorder, hub, self._births.spawner(each)) for each in settings
+        }
         self._recorder = recorder
 
     async def run(self) -> None:
         """Serves until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for pool in self._pools.values():
-                tasks.create_task(pool.run(), name=f"pool {pool.name}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for pool in self._pools.values():
+                    tasks.create_task(pool.run(), name=f"pool {pool.name}")
+        finally:
+            self._births.close()
 
     async def ready(self) -> None:
         """Returns once each pool has a worker, or is failed."""

@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -134,12 +135,60 @@ class Spawner(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """The Python that workers run, and what it is told by its environment variables."""
+
+    python: str = ""
+    """Its path; empty: the engine's own, with all that the engine can import."""
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def command(self, module: str, *arguments: str) -> list[str]:
+        """The command that runs a module of the engine."""
+        if not self.python:
+            return [sys.executable, "-m", module, *arguments]
+        # What the interpreter has itself goes before what stands beside this engine's code.
+        code = (
+            f"import sys, runpy; sys.path.append({_ROOT!r});"
+            f" runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+        )
+        return [self.python, "-c", code, *arguments]
+
+    def path(self) -> list[str]:
+        """Where modules are looked for: what the engine can import, its workers can.
+
+        A foreign interpreter gets the folders of the operator's own code, and no packages.
+        """
+        if not self.python:
+            return [str(each) for each in sys.path]
+        paths = sysconfig.get_paths()
+        packages = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+        return [
+            each
+            for each in map(str, sys.path)
+            if each != _ROOT and not each.endswith(".zip") and not _below(each, packages)
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables: the engine's, and what the pool sets."""
+        variables = dict(self.variables)
+        paths = [variables.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))]
+        if not self.python:
+            paths.insert(0, _ROOT)
+        return {
+            **dict.fromkeys(_THREAD_LIMITS, "1"),
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            **variables,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        }
+
+
 class PlainSpawner:
     """A new interpreter for each worker: where there is no fork, or no zygote."""
 
-    def __init__(self, python: str = "", variables: Mapping[str, str] | None = None) -> None:
-        self._python = python or sys.executable
-        self._variables = dict(variables or {})
+    def __init__(self, interpreter: Interpreter | None = None) -> None:
+        self._interpreter = interpreter or Interpreter()
 
     async def ready(self) -> None:
         """There is always a place here."""
@@ -203,13 +252,15 @@ class PlainSpawner:
     async def _start(
         self, process: Process, charge: Charge, descriptors: tuple[int, ...], token: str = ""
     ) -> None:
-        environment = environment_of(self._variables)
+        environment = self._interpreter.environment()
+        charge = replace(charge, path=self._interpreter.path())
+        told = json.dumps(asdict(charge))
         if token:
             environment[TOKEN_VARIABLE] = token
         start = partial(
             asyncio.get_running_loop().subprocess_exec,
             lambda: process,
-            *(self._python, "-m", "engine.pool.child", json.dumps(asdict(charge))),
+            *self._interpreter.command("engine.pool.child", told),
             stdin=asyncio.subprocess.DEVNULL,
             env=environment,
         )
@@ -218,18 +269,6 @@ class PlainSpawner:
         else:
             handed = tuple(each for each in descriptors if each >= 0)
             await start(pass_fds=handed, start_new_session=True)
-
-
-def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of a worker: the engine's, and what its pool sets."""
-    paths = [_ROOT, *filter(None, [variables.get("PYTHONPATH", os.environ.get("PYTHONPATH"))])]
-    return {
-        **dict.fromkeys(_THREAD_LIMITS, "1"),
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-        **variables,
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
 
 
 def link_of(ears: Ears, token: bytes = b"") -> Link:
@@ -242,3 +281,7 @@ def link_of(ears: Ears, token: bytes = b"") -> Link:
 def _close(descriptor: int) -> None:
     if descriptor >= 0:
         os.close(descriptor)
+
+
+def _below(path: str, folders: set[str]) -> bool:
+    return any(path == each or path.startswith(each + os.sep) for each in folders)

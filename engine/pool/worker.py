@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -167,11 +166,11 @@ class Worker:
         """The exit in words: the signal or the exit code, and what was printed last."""
         if self.refusal:
             return self.refusal
-        code = self._hosted.process.exited.result() if self._hosted and self.exited else None
+        code = self._code
         if code is None:
             text = "its process did not start"
         elif code == UNKNOWN_EXIT:
-            text = "its process is out of reach"
+            text = "its process is gone"
         elif code < 0:
             text = f"its process was killed by {_signal_name(-code)}"
         else:
@@ -186,6 +185,15 @@ class Worker:
     def exited(self) -> bool:
         """Whether its process has ended."""
         return bool(self._hosted and self._hosted.process.exited.done())
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether it ended with its machine, or with the zygote that it was forked from."""
+        return self._code == UNKNOWN_EXIT
+
+    @property
+    def _code(self) -> int | None:
+        return self._hosted.process.exited.result() if self._hosted and self.exited else None
 
     def lost(self, command: str) -> CitadelError:
         """The error of the command that ran when it died."""
@@ -240,7 +248,6 @@ class Worker:
             adapter=settings.adapter,
             engine=os.getpid(),
             max_result_bytes=settings.max_result_bytes,
-            path=[str(each) for each in sys.path],
             profile=settings.profile,
             threads=self._threads,
             beat_seconds=settings.heartbeat.interval_seconds,

@@ -70,6 +70,8 @@ EVENTS = MappingProxyType(
         "pool.degraded": "New workers of a pool do not stay; the old ones serve",
         "pool.recovered": "A failed pool serves again",
         "pool.resized": "A pool has another size",
+        "zygote.refused": "A zygote cannot fork workers; they are started plainly",
+        "zygote.lost": "A zygote died, and its workers with it",
         "worker.started": "A worker process was started",
         "worker.ready": "A worker is ready for commands",
         "worker.lost": "A worker process died",

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -44,6 +45,25 @@ class Tools(Adapter):
     @tool
     def pid(self) -> int:
         return os.getpid()
+
+    @tool
+    def process(self) -> dict[str, object]:
+        """What tells a forked worker from others."""
+        return {
+            "pid": os.getpid(),
+            "parent": os.getppid(),
+            "group": os.getpgid(0),
+            "session": os.getsid(0),
+            "random": random.random(),
+            "imported_by": getattr(sys.modules.get("preloads"), "IMPORTED_BY", 0),
+            "variables": {k: v for k, v in os.environ.items() if k.startswith("MINE")},
+        }
+
+    @tool
+    def holds_the_gil(self, started: str) -> None:
+        """Sits in a C function that lets nothing else of its process run."""
+        Path(started).write_text(str(os.getpid()))
+        ctypes.PyDLL(None).sleep(600)
 
     @tool
     def touch_and_wait(self, started: str, until: str) -> str:

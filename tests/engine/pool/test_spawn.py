@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
@@ -26,7 +25,6 @@ def charge(adapter: str = "adapters:Tools") -> Charge:
         adapter=adapter,
         engine=os.getpid(),
         max_result_bytes=1_000,
-        path=[str(Path(__file__).parent), *sys.path],
     )
 
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from citadel.errors import InvalidRequest, NotFound, WorkerLost
+from engine.pool import births
 
 HERE = Path(__file__).parent
 
@@ -107,33 +108,54 @@ async def test_drain_takes_no_more_and_lets_end(make, tmp_path: Path):
     assert await draining
 
 
+ENGINE = """
+import asyncio, msgpack, sys
+from engine.pool.pools import Pools
+from engine.pool.settings import PoolCommand, PoolSettings
+from engine.telemetry.hub import LiveHub
+from engine.telemetry.recorder import Recorder
+
+async def main():
+    hub = LiveHub('x')
+    pool = PoolSettings(name='p', adapter='adapters:Tools', size=2)
+    pools = Pools([pool], Recorder(publish=hub.publish), hub)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(pools.run())
+        while [w.state for w in pools.status()[0].workers] != ['ready', 'ready']:
+            await asyncio.sleep(0.01)
+        arguments = msgpack.packb({'started': sys.argv[1]})
+        command = PoolCommand(id='c', pool='p', tool='holds_the_gil', arguments=arguments)
+        tasks.create_task(pools.submit(command))
+        print(*(w.pid for w in pools.status()[0].workers), flush=True)
+
+asyncio.run(main())
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for the parent's death")
-def test_no_worker_outlives_a_killed_engine(tmp_path: Path) -> None:
-    program = (
-        "import asyncio, sys\n"
-        "from engine.pool.pools import Pools\n"
-        "from engine.pool.settings import PoolSettings\n"
-        "from engine.telemetry.hub import LiveHub\n"
-        "from engine.telemetry.recorder import Recorder\n"
-        "async def main():\n"
-        "    hub = LiveHub('x')\n"
-        "    pool = PoolSettings(name='p', adapter='adapters:Tools', size=2)\n"
-        "    pools = Pools([pool], Recorder(publish=hub.publish), hub)\n"
-        "    async with asyncio.TaskGroup() as tasks:\n"
-        "        tasks.create_task(pools.run())\n"
-        "        await pools.ready()\n"
-        "        print(*(w.pid for w in pools.status()[0].workers), flush=True)\n"
-        "asyncio.run(main())\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(Path.cwd())])}
+@pytest.mark.parametrize("way", ["fork", "plain"])
+def test_no_worker_outlives_a_killed_engine(tmp_path: Path, way: str) -> None:
+    """Not even one that sits in a C function and lets nothing else of its process run."""
+    started = tmp_path / "started"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(Path.cwd())]),
+        births.SPAWN_VARIABLE: way,
+    }
     parent = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", ENGINE, str(started)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2
-    workers = [psutil.Process(pid) for pid in pids]
+    while not started.exists() or not started.read_text():
+        assert parent.poll() is None
+    family = psutil.Process(parent.pid).children(recursive=True)
+    assert {each.pid for each in family} >= set(pids)
     parent.kill()
     parent.communicate()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []

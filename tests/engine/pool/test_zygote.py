@@ -1,0 +1,154 @@
+"""Workers that are forked, the zygotes that they come from, and what happens when those die."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from citadel.errors import AdapterFailed, WorkerLost
+from engine.pool import births, forks
+from engine.pool.options import EnvironmentOptions
+from engine.pool.pools import Pools
+from engine.pool.settings import PoolSettings
+from engine.telemetry.hub import LiveHub
+from engine.telemetry.recorder import Recorder
+
+PATIENCE = 30.0
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="zygotes are Linux's")
+
+
+def zygotes() -> list[psutil.Process]:
+    """Those of this process."""
+    children = psutil.Process().children()
+    return [each for each in children if "engine.pool.zygote" in each.cmdline()]
+
+
+async def test_a_worker_is_forked_alone_and_has_its_own_group_and_random_numbers(make):
+    bench = await make(size=2, environment=EnvironmentOptions(preload=("preloads",)))
+    await bench.until("two", lambda: len(bench.workers("ready")) == 2)
+    (parent,) = zygotes()
+    found = []
+    while len({each["pid"] for each in found}) < 2:  # whichever worker is free takes it
+        found.append(await bench.call("process"))
+    by_pid = {each["pid"]: each for each in found}
+    for pid, each in by_pid.items():
+        assert each["parent"] == each["imported_by"] == parent.pid
+        assert each["group"] == each["session"] == pid
+    assert len({each["random"] for each in found}) == len(found)
+    assert not [name for name in await bench.call("modules") if name.split(".")[0] == "grpc"]
+
+
+async def test_a_forked_worker_holds_no_descriptor_of_its_zygote_or_siblings(make):
+    bench = await make(size=4)
+    await bench.until("four", lambda: len(bench.workers("ready")) == 4)
+    (parent,) = zygotes()
+    theirs = _descriptors(parent.pid)
+    for worker in bench.status.workers:
+        ours = _descriptors(worker.pid)
+        assert ours & theirs == {"/dev/null"}
+        for other in bench.status.workers:
+            if other.pid != worker.pid:
+                shared = ours & _descriptors(other.pid)
+                assert not [each for each in shared if each.startswith(("socket", "pipe"))]
+
+
+async def test_variables_reach_the_workers_and_pools_that_differ_have_their_own_zygote(make):
+    mine = EnvironmentOptions(variables={"MINE": "1"})
+    bench = await make(environment=mine)
+    assert (await bench.call("process"))["variables"] == {"MINE": "1"}
+    other = await make()
+    assert (await other.call("process"))["variables"] == {}
+    assert len(zygotes()) == 2
+
+
+@pytest.mark.parametrize(
+    ("preload", "says"),
+    [
+        ("grpc", "gRPC is imported"),
+        ("preload_that_starts_a_thread", "2 threads .*a preload's"),
+        ("there_is_no_such_module", "ModuleNotFoundError"),
+    ],
+)
+async def test_a_zygote_that_is_not_fit_refuses_and_workers_start_plainly(make, preload, says):
+    bench = await make(environment=EnvironmentOptions(preload=(preload,)))
+    assert (await bench.call("process"))["parent"] == os.getpid()
+    (event,) = bench.events("zygote.refused")
+    assert re.search(says, event["message"])
+
+
+async def test_a_zygote_that_dies_is_replaced_and_so_are_its_workers(make, tmp_path: Path):
+    bench = await make(size=2)
+    await bench.until("two", lambda: len(bench.workers("ready")) == 2)
+    before = bench.workers()
+    started = tmp_path / "started"
+    running = bench.start("stubborn", started=str(started))
+    await bench.until("the start", started.exists)
+    (first,) = zygotes()
+    first.kill()
+    with pytest.raises(WorkerLost, match="its zygote ended"):
+        await running
+    await bench.until(
+        "two others", lambda: len(bench.workers("ready")) == 2 and not bench.workers() & before
+    )
+    (second,) = zygotes()
+    assert second.pid != first.pid
+    assert bench.status.state == "serving"
+    assert bench.events("zygote.lost")
+    assert (await bench.call("process"))["parent"] == second.pid
+
+
+async def test_a_zygote_that_hangs_is_killed_and_replaced(make, monkeypatch):
+    monkeypatch.setattr(forks, "FORK_SECONDS", 0.2)
+    bench = await make()
+    (first,) = zygotes()
+    first.send_signal(signal.SIGSTOP)
+    (worker,) = bench.workers()
+    await bench.pools.kill("p", worker)
+    await bench.until("the replacement", lambda: bool(bench.workers("ready")))
+    assert await bench.call("add", a=1) == 1
+    assert not first.is_running()
+
+
+async def test_a_fork_that_fails_is_a_start_that_fails(make):
+    bench = await make(environment=EnvironmentOptions(preload=("preload_that_breaks_fork",)))
+    with pytest.raises(AdapterFailed, match="fork: too many processes"):
+        await bench.call("noop")
+
+
+async def test_without_zygotes_workers_start_plainly(make, monkeypatch):
+    monkeypatch.setenv(births.SPAWN_VARIABLE, "plain")
+    bench = await make(size=2)
+    assert (await bench.call("process"))["parent"] == os.getpid()
+    assert zygotes() == []
+    with pytest.raises(WorkerLost, match="SIGSEGV"):
+        await bench.call("segfaults")
+    assert await bench.call("add", a=1) == 1
+
+
+async def test_pools_share_a_zygote_which_ends_with_them():
+    hub = LiveHub("test")
+    both = [PoolSettings(name=name, adapter="adapters:Tools", size=1) for name in ("a", "b")]
+    pools = Pools(both, Recorder(publish=hub.publish), hub)
+    running = asyncio.get_running_loop().create_task(pools.run())
+    await asyncio.wait_for(pools.ready(), PATIENCE)
+    (one,) = zygotes()
+    assert len(one.children()) == 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not one.is_running()
+
+
+def _descriptors(pid: int) -> set[str]:
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.add(str(each.readlink()))
+        except FileNotFoundError:
+            continue
+    return found
