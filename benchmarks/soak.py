@@ -2,8 +2,8 @@
 
 Not a ratio: a proof. Millions of commands run on one pool while workers are killed from outside,
 commands kill, leak, print, hang and are cancelled, deadlines pass, and the queue is flooded. It
-fails when a caller hears nothing or hears twice, when the pool's own counts differ from what callers
-heard, when memory or descriptors of the engine's process grow, or when a worker is left over.
+fails when a caller hears nothing or hears twice, when the pool's own counts differ from what its
+callers heard, when memory or descriptors of the engine's process grow, or when a worker is left.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ LANES = 64
 """Callers at once."""
 QUEUE_LIMIT = 96
 FLOOD_SHARE, FLOOD = 0.0002, 128
-"""This share of a caller's turns is a flood: so many commands at once, more than the queue takes."""
+"""This share of a caller's turns is a flood: so many commands at once; the queue takes fewer."""
 KILL_SECONDS = 0.5
 """Between two kills from outside, on average."""
 SAMPLES = 40
