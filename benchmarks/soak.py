@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 import msgpack
 import psutil
@@ -110,6 +111,29 @@ class Rough(Adapter):
         return data
 
 
+class Turn(NamedTuple):
+    """What a caller may do next, and how often it does."""
+
+    share: float
+    tool: str
+    deadline: float = 0.0
+    cancel: bool = False
+
+
+TURNS = (
+    Turn(900.0, "noop"),
+    Turn(70.0, "add"),
+    Turn(10.0, "fail"),
+    Turn(8.0, "noop", cancel=True),
+    Turn(6.0, "large"),
+    Turn(2.0, "leak"),
+    Turn(2.0, "flood"),
+    Turn(1.0, "wait", cancel=True),
+    Turn(0.5, "wait", deadline=0.02),
+    Turn(0.5, "die"),
+)
+
+
 @dataclass(slots=True)
 class Findings:
     """What was seen."""
@@ -140,7 +164,7 @@ async def soak(commands: int, *, workers: int, seed: int) -> list[str]:
                     )
         finally:
             killer.cancel()
-        counts = pools._pools[POOL]._scheduler.counts
+        counts = pools.counts(POOL)
         children = psutil.Process().children(recursive=True)
     _, alive = psutil.wait_procs(children, timeout=END_SECONDS)
     seconds = time.monotonic() - began
@@ -218,27 +242,18 @@ async def _one(pools: Pools, name: str, chance: random.Random, found: Findings) 
 
 def _drawn(chance: random.Random) -> tuple[str, dict[str, object], float, bool]:
     """A tool, its arguments, a deadline, and whether it is cancelled."""
-    draw = chance.random()
-    if draw < 0.90:
-        return "noop", {}, 0.0, False
-    if draw < 0.97:
-        return "add", {"a": chance.randrange(10**6), "b": chance.randrange(10**6)}, 0.0, False
-    if draw < 0.980:
-        return "fail", {}, 0.0, False
-    if draw < 0.988:
-        return "noop", {}, 0.0, True
-    if draw < 0.990:
-        return "leak", {"size": 1 << 16}, 0.0, False
-    if draw < 0.992:
-        return "flood", {"lines": 20}, 0.0, False
-    if draw < 0.998:
-        size = chance.choice((1 << 10, 1 << 16, 1 << 19))
-        return "large", {"data": chance.randbytes(size)}, 0.0, False
-    if draw < 0.9990:
-        return "wait", {}, 0.0, True
-    if draw < 0.9995:
-        return "wait", {}, 0.02, False
-    return "die", {}, 0.0, False
+    (turn,) = chance.choices(TURNS, [turn.share for turn in TURNS])
+    arguments: dict[str, object] = {}
+    match turn.tool:
+        case "add":
+            arguments = {"a": chance.randrange(10**6), "b": chance.randrange(10**6)}
+        case "leak":
+            arguments = {"size": 1 << 16}
+        case "flood":
+            arguments = {"lines": 20}
+        case "large":
+            arguments = {"data": chance.randbytes(chance.choice((1 << 10, 1 << 16, 1 << 19)))}
+    return turn.tool, arguments, turn.deadline, turn.cancel
 
 
 def _outcome(error: CitadelError, found: Findings) -> str:
