@@ -1,7 +1,8 @@
 """Chooses how the workers of each pool are brought to life, and owns what they share: the zygotes.
 
 Loop thread only. Where there is fork (Linux) workers come from a zygote; elsewhere, and when
-`CITADEL_SPAWN=plain` says so, each is an interpreter started from nothing.
+`CITADEL_SPAWN=plain` says so, each is an interpreter started from nothing. The nodes of a Ray pool
+do the same there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 
 from engine.pool.forks import ForkSpawner, Key, Zygotes
+from engine.pool.ray.cluster import Cluster
 from engine.pool.settings import PoolSettings
 from engine.pool.spawn import Interpreter, PlainSpawner, Spawner
 from engine.telemetry.recorder import Recorder
@@ -28,6 +30,8 @@ class Births:
 
     def spawner(self, settings: PoolSettings) -> Spawner:
         """How a pool's workers are started."""
+        if settings.backend == "ray":
+            return Cluster(settings, self._recorder)
         told = settings.environment
         interpreter = Interpreter(
             python=told.python, variables=tuple(sorted(told.variables.items()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from citadel.vocabulary import QueuePolicy
+from citadel.vocabulary import QueuePolicy, RayCode
 from engine.section import Section
 
 
@@ -172,3 +172,19 @@ class RayOptions(Section):
     address: str = Field(default="", description="ray.init's address; empty: a local cluster.")
     nodes: int = Field(default=1, ge=1, le=1024, description="Nodes that the workers spread over.")
     cpus_per_worker: float = Field(default=1.0, ge=0, le=1024, description="Asked of Ray.")
+    code: RayCode = Field(
+        default="auto",
+        description=(
+            "How nodes get the code: installed, shared (same files), upload; "
+            "auto: shared with a local cluster, else installed."
+        ),
+    )
+    modules: tuple[str, ...] = Field(
+        default=(), description="Modules that upload takes along, beside the adapter's."
+    )
+    listen: str = Field(
+        default="", description="host:port where nodes reach the engine; empty: any free port."
+    )
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="For a cluster to answer, and for a node to come."
+    )

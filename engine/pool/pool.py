@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from citadel.errors import Cancelled, InvalidRequest
@@ -19,6 +20,7 @@ from engine.pool.admission import admit
 from engine.pool.commands import Commands
 from engine.pool.crew import Crew
 from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
+from engine.pool.ray.cluster import Cluster
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.spawn import Spawner
 from engine.pool.worker import Worker
@@ -49,6 +51,7 @@ class Pool:
         self._tools: frozenset[str] = frozenset()
         self._ready = asyncio.Event()
         self._publish = Coalesced(PUBLISH_SECONDS, self._show)
+        self._place = spawner.running() if isinstance(spawner, Cluster) else nullcontext()
         self.crew = Crew(settings, self, recorder, hub, spawner)
         self.commands = Commands(settings, recorder, self.crew, self._publish.soon)
         self.hears: dict[int, Hears] = {
@@ -64,7 +67,8 @@ class Pool:
         if not self.settings.size:
             self._ready.set()
         try:
-            await self.crew.run()
+            async with self._place:
+                await self.crew.run()
         finally:
             self.commands.close(Cancelled(f"pool {self.name} was stopped"))
             self._publish.cancel()

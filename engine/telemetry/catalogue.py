@@ -72,6 +72,8 @@ EVENTS = MappingProxyType(
         "pool.resized": "A pool has another size",
         "zygote.refused": "A zygote cannot fork workers; they are started plainly",
         "zygote.lost": "A zygote died, and its workers with it",
+        "node.joined": "A node of a Ray cluster hosts workers",
+        "node.lost": "A node of a Ray cluster was lost, and the workers there",
         "worker.started": "A worker process was started",
         "worker.ready": "A worker is ready for commands",
         "worker.lost": "A worker process died",

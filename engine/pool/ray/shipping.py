@@ -1,0 +1,54 @@
+"""How a node of a Ray cluster gets the code: what it is told to import, or what Ray uploads."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import citadel
+import engine
+from citadel.errors import BadConfig
+from engine.pool.settings import PoolSettings
+
+
+def paths(settings: PoolSettings) -> list[str]:
+    """Folders that nodes import from: the engine's own, where both see the same files."""
+    if not _shared(settings):
+        return []
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return list(dict.fromkeys(str(Path(each).absolute()) for each in (*named, *sys.path) if each))
+
+
+def environment(settings: PoolSettings) -> dict[str, Any] | None:
+    """Ray's runtime environment: with `upload`, the packages that Ray copies to the nodes.
+
+    Raises:
+        BadConfig: a module to upload is not found.
+    """
+    if settings.ray.code != "upload":
+        return None
+    adapter = settings.adapter.partition(":")[0].partition(".")[0]
+    named = [_place(name) for name in (adapter, *settings.ray.modules) if name]
+    packages = [str(Path(str(each.__file__)).parent) for each in (citadel, engine)]
+    return {"py_modules": list(dict.fromkeys([*packages, *named]))}
+
+
+def _shared(settings: PoolSettings) -> bool:
+    code = settings.ray.code
+    return code == "shared" or (code == "auto" and not settings.ray.address)
+
+
+def _place(module: str) -> str:
+    """The folder or the file of a module, found without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise BadConfig(
+            f"module {module!r} is not found, so it cannot be uploaded to Ray's nodes",
+            subject="ray.modules",
+            remedy="Install it here, or take it out of ray.modules",
+        )
+    origin = Path(spec.origin)
+    return str(origin.parent if origin.name == "__init__.py" else origin)
