@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from citadel import errors, telemetry, testing
-    from citadel.adapter import Adapter, tool
+    from citadel.adapter import (
+        Adapter,
+        call,
+        call_async,
+        cancelled,
+        check_cancelled,
+        remaining,
+        send,
+        session,
+        tool,
+    )
     from citadel.behaviour import Behaviour
     from citadel.client.client import Client, connect
     from citadel.client.connection import TLS
@@ -18,9 +28,16 @@ __all__ = [
     "Adapter",
     "Behaviour",
     "Client",
+    "call",
+    "call_async",
+    "cancelled",
+    "check_cancelled",
     "connect",
     "connect_sync",
     "errors",
+    "remaining",
+    "send",
+    "session",
     "telemetry",
     "testing",
     "tool",
@@ -33,6 +50,13 @@ _WHERE = {
     "Client": "citadel.client.client",
     "connect": "citadel.client.client",
     "connect_sync": "citadel.client.sync",
+    "call": "citadel.adapter",
+    "call_async": "citadel.adapter",
+    "cancelled": "citadel.adapter",
+    "check_cancelled": "citadel.adapter",
+    "remaining": "citadel.adapter",
+    "send": "citadel.adapter",
+    "session": "citadel.adapter",
     "tool": "citadel.adapter",
 }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import citadel.errors
-from citadel.errors import CitadelError, EngineError
+from citadel.errors import CitadelError
+from engine.pool.hosting import error_from
 from engine.telemetry.recorder import Recorder
 from engine.telemetry.sampling import Root
 
@@ -13,16 +13,7 @@ from engine.telemetry.sampling import Root
 def error_of(item: list[Any], command: str, worker: str) -> CitadelError:
     """The typed error of [FAILED, number, seconds, kind, message, remedy, details, rows]."""
     _, _, _, kind, message, remedy, details, *_ = item
-    cls = getattr(citadel.errors, str(kind), EngineError)
-    if not (isinstance(cls, type) and issubclass(cls, CitadelError)):
-        cls = EngineError
-    told = {str(key): str(value) for key, value in details.items()}
-    return cls(
-        str(message),
-        subject=command,
-        remedy=str(remedy),
-        details={**told, "worker": worker},
-    )
+    return error_from(kind, message, remedy, {**details, "worker": worker}, command)
 
 
 def ingest(recorder: Recorder, pool: str, rows: list[list[Any]]) -> None:

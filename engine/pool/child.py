@@ -1,224 +1,109 @@
-"""The worker's process: `python -m engine.pool.child`. Imports no gRPC, and on Linux no thread.
+"""The worker's process: `python -m engine.pool.child`, or `run` in one that was forked for it.
 
-It connects its link, imports its adapter, then receives, runs and answers commands one by one.
-Answers to short commands leave together, and at once before a command that may be long. `cancelled`
-in a tool polls the link for a cancel of the running command. The process ends when its link does.
+Imports no gRPC, and starts no thread before it is itself. It connects its link, sets its adapter
+up, then runs commands until it is told to stop; the process ends when its link does. A thread of
+its own counts heartbeats on the slate, also while a long command runs.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import sys
 import threading
 import time
-from collections import deque
-from contextlib import nullcontext
+from itertools import count
 from typing import Any, NoReturn
 
-import msgpack
-
-from citadel import telemetry
-from citadel.adapter import Adapter, BoundTool, bound_tools, plain, watch_cancellation
-from citadel.errors import AdapterFailed, MessageTooLarge, UnknownTool
-from citadel.trace import SpanContext
+from citadel.adapter import Adapter
+from citadel.errors import AdapterFailed
+from citadel.tools import BoundTool
 from engine.pool import frames, slate
-from engine.pool.hosting import TOKEN_VARIABLE, Charge, Unsendable, load, told, unpacked
+from engine.pool.hosting import TOKEN_VARIABLE, Charge, load
+from engine.pool.kept import Sessions
+from engine.pool.lane import Host
 from engine.pool.lifeline import die_with
-
-RECEIVE_BYTES = 256 * 1024
-SHORT_SECONDS = 0.001
-"""Answers wait for company only before commands of tools that took less last time."""
-FLUSH_SECONDS = 0.0005
-"""Answers wait no longer than this for company."""
+from engine.pool.single import Single
+from engine.pool.threaded import Threaded
 
 
-class Worker:
-    """The loop of one worker."""
+def run(charge: Charge, link: socket.socket, board: slate.Slate) -> None:
+    """Hosts the adapter until told to stop, in a process that is a worker's already."""
+    beat(board, charge.beat_seconds)
+    sys.path[:] = [*charge.path, *(each for each in sys.path if each not in charge.path)]
+    try:
+        adapter, tools = load(charge.adapter)
+        serving = _profile(charge, adapter)
+    except AdapterFailed as error:
+        _refuse(link, error)
+    try:
+        host = Host(charge, adapter, tools, Sessions(adapter, tools, charge.session_limit))
+        link.sendall(frames.frame([frames.READY, [_described(tool) for tool in tools.values()]]))
+        serving(link, board, host).serve()
+    except ConnectionError:
+        os._exit(0)
 
-    def __init__(self, link: socket.socket, board: slate.Slate, charge: Charge) -> None:
-        self._link = link
-        self._slate = board
-        self._charge = charge
-        self._splitter = frames.Splitter()
-        self._receiving = threading.Lock()
-        self._waiting: deque[list[Any]] = deque()
-        self._cancelled: set[int] = set()
-        self._running = 0
-        self._out: list[bytes] = []
-        self._oldest = 0.0
-        self._stopping = False
-        self._took: dict[str, float] = {}
-        self._packer = msgpack.Packer(default=plain)
-        self._adapter: Adapter | None = None
-        self._tools: dict[str, BoundTool] = {}
 
-    def serve(self, adapter: Adapter, tools: dict[str, BoundTool]) -> None:
-        """Runs commands until told to stop or the engine is gone."""
-        self._adapter, self._tools = adapter, tools
-        watch_cancellation(self._poll)
-        self._say([frames.READY, [_described(tool) for tool in tools.values()]])
-        while True:
-            if self._waiting:
-                self._next(self._waiting.popleft())
-            elif self._stopping:
-                break
-            else:
-                self._flush()
-                with self._receiving:
-                    self._receive()
-        self._flush()
-        adapter.teardown()
+def beat(board: slate.Slate, seconds: float) -> None:
+    """Starts the thread that counts heartbeats."""
 
-    def refuse(self, error: AdapterFailed) -> NoReturn:
-        """Says why there will be no worker, and exits."""
-        self._say([frames.REFUSED, error.message, error.details.get("traceback", "")])
-        sys.exit(3)
+    def beats() -> None:
+        for number in count(1):
+            board.beat(number)
+            time.sleep(seconds)
 
-    # ── commands ─────────────────────────────────────────────────────────────────────────────
+    threading.Thread(target=beats, name="heartbeat", daemon=True).start()
 
-    def _next(self, call: list[Any]) -> None:
-        number, name = call[1], call[2]
-        if self._took.get(name, SHORT_SECONDS) >= SHORT_SECONDS:
-            self._flush()
-            self._poll()
-        if number in self._cancelled or call[4] < time.monotonic():
-            self._cancelled.discard(number)
-            self._out.append(frames.frame([frames.DROPPED, number]))
-            return
-        self._slate.begin(number)
-        self._running = number
-        began = time.perf_counter()
-        data = self._answer(call, began)
-        ended = time.perf_counter()
-        self._running = 0
-        self._cancelled.discard(number)
-        self._took[name] = ended - began
-        self._keep(data, ended)
 
-    def _answer(self, call: list[Any], began: float) -> bytes:
-        """Runs a command to its DONE or FAILED frame."""
-        number, name = call[1], call[2]
-        scope = self._scope(call) if call[5] is not None else None
-        context = scope[0] if scope else nullcontext()
-        rows = scope[1].rows if scope else []
-        try:
-            # The span ends before the frame is made, so that it is in the frame.
-            with context:
-                value = self._run(name, call[3])
-            answer = [frames.DONE, number, time.perf_counter() - began, value]
-            return frames.frame([*answer, rows] if rows else answer)
-        except BaseException as error:  # noqa: BLE001 - a tool may raise anything; the caller gets it
-            took = time.perf_counter() - began
-            failed = [frames.FAILED, number, took, *told(error, name)]
-            try:
-                return frames.frame([*failed, rows])
-            except MessageTooLarge:
-                return frames.frame([*failed, []])
+def _profile(charge: Charge, adapter: Adapter) -> type[Single | Threaded]:
+    """How its commands run.
 
-    def _run(self, name: str, arguments: bytes) -> bytes:
-        tool = self._tools.get(name)
-        if tool is None:
-            raise UnknownTool(
-                f"pool {self._charge.pool} has no tool {name!r}; it has {', '.join(self._tools)}",
-                subject=name,
-            )
-        result = tool.run(unpacked(arguments, name))
-        try:
-            value: bytes = self._packer.pack(result)
-        except BaseException as error:
-            self._packer.reset()
-            raise Unsendable(str(error)) from error
-        if len(value) > self._charge.max_result_bytes:
-            raise MessageTooLarge(
-                f"{name} returned {len(value)} bytes, more than {self._charge.max_result_bytes}",
-                subject=name,
-                remedy="Return less, or write a file and return its path",
-            )
-        return value
-
-    def _scope(self, call: list[Any]) -> tuple[Any, telemetry.Scope]:
-        """The worker's span of a command whose trace is kept, and what it records."""
-        trace = call[5][frames.TRACE]
-        mission, mission_class, sentinel = call[5][frames.MISSION]
-        scope = telemetry.Scope(
-            source="worker",
-            service=self._charge.worker,
-            pool=self._charge.pool,
-            mission=mission,
-            mission_class=mission_class,
-            sentinel=sentinel,
+    Raises:
+        AdapterFailed: the adapter, or this interpreter, cannot be run in the pool's profile.
+    """
+    if charge.profile == "process":
+        return Single
+    if not adapter.thread_safe:
+        raise AdapterFailed(
+            f"adapter {charge.adapter} does not say that it is thread-safe",
+            subject=charge.adapter,
+            remedy="Set `thread_safe = True` in its class, or the pool's profile to process",
         )
-        parent = SpanContext(int.from_bytes(trace[:16], "big"), int.from_bytes(trace[16:], "big"))
-        return telemetry.command(f"run {call[2]}", parent, scope), scope
+    if charge.profile == "free_threaded" and gil_enabled():
+        raise AdapterFailed(
+            f"profile free_threaded needs a Python without GIL; {sys.executable} has one",
+            subject=charge.adapter,
+            remedy="Name such an interpreter, python3.13t or newer, as environment.python of the"
+            " pool, or set its profile to thread",
+        )
+    return Threaded
 
-    # ── the link ─────────────────────────────────────────────────────────────────────────────
 
-    def _poll(self) -> bool:
-        """Whether the running command was cancelled; a tool's own threads may ask too."""
-        if self._receiving.acquire(blocking=False):
-            try:
-                while select.select([self._link], [], [], 0)[0]:
-                    self._receive()
-            finally:
-                self._receiving.release()
-        return self._running in self._cancelled
+def gil_enabled() -> bool:
+    """Whether threads of this interpreter run Python one at a time."""
+    ask = getattr(sys, "_is_gil_enabled", None)
+    return True if ask is None else bool(ask())
 
-    def _receive(self) -> None:
-        data = self._link.recv(RECEIVE_BYTES)
-        if not data:
-            os._exit(0)  # the engine is gone: nobody waits for an orderly end
-        for item in self._splitter.feed(data):
-            match item[0]:
-                case frames.CALL:
-                    self._waiting.append(item)
-                case frames.CANCEL:
-                    if item[1] == self._running or any(
-                        call[1] == item[1] for call in self._waiting
-                    ):
-                        self._cancelled.add(item[1])
-                case frames.HEALTH:
-                    if not self._running:
-                        self._say([frames.HEALTHY, *self._health()])
-                case _:
-                    self._stopping = True
 
-    def _health(self) -> tuple[bool, str]:
-        try:
-            assert self._adapter is not None
-            return (True, "") if self._adapter.health() else (False, "its health check says no")
-        except Exception as error:  # noqa: BLE001 - a user's check may raise anything
-            return False, f"its health check raised {type(error).__qualname__}: {error}"
-
-    def _keep(self, answer: bytes, now: float) -> None:
-        """Keeps an answer for company; on the slate it outlives this process."""
-        if not self._slate.put(answer):
-            self._flush()
-            if not self._slate.put(answer):
-                self._link.sendall(answer)
-                return
-        if not self._out:
-            self._oldest = now
-        self._out.append(answer)
-        if now - self._oldest > FLUSH_SECONDS:
-            self._flush()
-
-    def _say(self, item: list[Any]) -> None:
-        self._out.append(frames.frame(item))
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._out:
-            self._link.sendall(b"".join(self._out))
-            self._out.clear()
-            self._slate.sent()
+def _refuse(link: socket.socket, error: AdapterFailed) -> NoReturn:
+    """Says why there will be no worker, and exits."""
+    text = f"{error.message} ({error.remedy})" if error.remedy else error.message
+    link.sendall(frames.frame([frames.REFUSED, text, error.details.get("traceback", "")]))
+    sys.exit(3)
 
 
 def _described(tool: BoundTool) -> list[Any]:
-    return [tool.name, tool.description, dict(tool.input_schema), dict(tool.output_schema)]
+    return [
+        tool.name,
+        tool.description,
+        dict(tool.input_schema),
+        dict(tool.output_schema),
+        tool.idempotent,
+        tool.streams_in,
+        tool.streams_out,
+    ]
 
 
 def _connect(where: str, token: str) -> socket.socket:
@@ -230,21 +115,6 @@ def _connect(where: str, token: str) -> socket.socket:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.sendall(bytes.fromhex(token))
     return link
-
-
-def run(charge: Charge, link: socket.socket, board: slate.Slate) -> None:
-    """Hosts the adapter until told to stop, in a process that is a worker's already."""
-    worker = Worker(link, board, charge)
-    sys.path[:] = [*charge.path, *(each for each in sys.path if each not in charge.path)]
-    try:
-        adapter = load(charge.adapter)
-        tools = bound_tools(adapter)
-    except AdapterFailed as error:
-        worker.refuse(error)
-    try:
-        worker.serve(adapter, tools)
-    except ConnectionError:
-        os._exit(0)
 
 
 def main() -> None:

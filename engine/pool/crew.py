@@ -160,8 +160,11 @@ class Crew:
                 description=description,
                 input_schema=json.dumps(inputs),
                 output_schema=json.dumps(outputs),
+                idempotent=idempotent,
+                streams_in=streams_in,
+                streams_out=streams_out,
             )
-            for name, description, inputs, outputs in tools
+            for name, description, inputs, outputs, idempotent, streams_in, streams_out in tools
         )
         self._restarts.became_ready()
         self._recorder.event("worker.ready", subject=worker.id, context=None, pid=worker.pid)
@@ -173,19 +176,12 @@ class Crew:
 
     def on_frame(self, worker: Worker, item: list[Any]) -> None:
         """A worker said something about a command, or about its health."""
-        if item[0] != frames.HEALTHY:
+        if item[0] == frames.TAINTED:
+            self._replace(worker, str(item[1]))
+        elif item[0] != frames.HEALTHY:
             self._owner.worker_said(worker, item)
-        elif not item[1] and worker.id not in self._leaving:
-            self._recorder.event(
-                "worker.unhealthy",
-                subject=worker.id,
-                severity="warning",
-                message=str(item[2]),
-                context=None,
-            )
-            worker.cause = str(item[2])
-            self._leaving.add(worker.id)
-            self._fill()
+        elif not item[1]:
+            self._replace(worker, str(item[2]))
 
     def on_output(self, worker: Worker, line: str) -> None:
         """A worker printed a line."""
@@ -218,6 +214,17 @@ class Crew:
         self.display.touch(worker)
         if worker.state == "draining" and not self._owner.worker_holds(worker):
             worker.send([frames.STOP])
+
+    def _replace(self, worker: Worker, why: str) -> None:
+        """A worker should not serve for much longer: another is started, then it drains."""
+        if worker.id in self._leaving:
+            return
+        self._recorder.event(
+            "worker.unhealthy", subject=worker.id, severity="warning", message=why, context=None
+        )
+        worker.cause = why
+        self._leaving.add(worker.id)
+        self._fill()
 
     # ── keeping the number ───────────────────────────────────────────────────────────────────
 

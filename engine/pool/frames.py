@@ -48,7 +48,8 @@ ITEM = 5
 END = 6
 """engine: [END, number]: no more input"""
 REPLY = 7
-"""engine: [REPLY, ask, value], or [REPLY, ask, None, error class, message, remedy, details]"""
+"""engine: [REPLY, number, ask, value], or [REPLY, number, ask, None, error class, message, remedy,
+details]"""
 SESSION_END = 8
 """engine: [SESSION_END, key]: forget the session"""
 RELEASE = 9
@@ -71,14 +72,17 @@ YIELD = 20
 TAKEN = 21
 """worker: [TAKEN, number, items, bytes]: there is room for so many more of the input stream"""
 ASK = 22
-"""worker: [ASK, number, ask, kind, ...]: a running command wants something of the engine"""
+"""worker: [ASK, number, ask, trace, kind, ...]: a running command wants something of the engine;
+trace is the ids of trace and span in 24 bytes, empty when the trace is not kept"""
 VARIABLES = 23
-"""worker: [VARIABLES, key, msgpack map]: a session's variables, before the answer of the command
-that changed them"""
+"""worker: [VARIABLES, key, msgpack map, number]: a session's variables, before the answer of the
+command that changed them"""
 RELEASED = 24
 """worker: [RELEASED, [[offset, length], ...]]: it is done with these of the pool's slab"""
 TAINTED = 25
 """worker: [TAINTED, why]: it serves on, but it should be replaced"""
+RETURNED = 26
+"""worker: [RETURNED, [number, ...]]: not begun, given back: the command before them waits"""
 
 _packer = msgpack.Packer()
 

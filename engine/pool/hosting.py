@@ -10,10 +10,10 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgpack
-
+from citadel import errors
 from citadel.adapter import Adapter
-from citadel.errors import AdapterFailed, BadArguments, CitadelError
+from citadel.errors import AdapterFailed, CitadelError, EngineError
+from citadel.tools import BoundTool
 from citadel.vocabulary import Profile
 
 TOKEN_VARIABLE = "CITADEL_WORKER_TOKEN"  # noqa: S105 - a name
@@ -35,6 +35,9 @@ class Charge:
     """Commands that it runs at once."""
     beat_seconds: float = 1.0
     """Between two heartbeats."""
+    session_limit: int = 1024
+    variables_bytes: int = 1 << 20
+    """Of one session."""
     path: list[str] = field(default_factory=list[str])
     """Where modules are looked for. The spawner says it, and what follows."""
     link: str = ""
@@ -48,11 +51,11 @@ class Unsendable(Exception):
     """A result that msgpack does not carry."""
 
 
-def load(name: str) -> Adapter:
-    """An adapter by `module:Class`, set up.
+def load(name: str) -> tuple[Adapter, dict[str, BoundTool]]:
+    """An adapter by `module:Class`, set up, and its tools.
 
     Raises:
-        AdapterFailed: it does not import, is no Adapter, or does not set up.
+        AdapterFailed: it does not import, is no Adapter, does not set up, or has no tools.
     """
     module_name, _, class_name = name.partition(":")
     try:
@@ -60,6 +63,7 @@ def load(name: str) -> Adapter:
         if not isinstance(made, Adapter):
             raise AdapterFailed(f"{name} is no citadel.Adapter", subject=name)
         made.setup()
+        tools = made.tools()
     except AdapterFailed:
         raise
     except (Exception, SystemExit) as error:
@@ -68,24 +72,7 @@ def load(name: str) -> Adapter:
             subject=name,
             details={"traceback": _trace(error)},
         ) from error
-    return made
-
-
-def unpacked(data: bytes, tool: str) -> dict[str, Any]:
-    """Keyword arguments; no bytes are none.
-
-    Raises:
-        BadArguments: the bytes are no msgpack map with texts for keys.
-    """
-    try:
-        found = msgpack.unpackb(data, strict_map_key=False) if data else {}
-    except (ValueError, TypeError) as error:
-        raise BadArguments(
-            f"arguments of {tool} are no msgpack: {type(error).__name__}", subject=tool
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise BadArguments(f"arguments of {tool} are no map of names", subject=tool)
-    return found
+    return made, tools
 
 
 def told(error: BaseException, tool: str) -> list[Any]:
@@ -100,6 +87,17 @@ def told(error: BaseException, tool: str) -> list[Any]:
     kind = type(error).__qualname__
     details = {"type": kind, "traceback": _trace(error)}
     return ["CommandFailed", f"{tool} raised {kind}: {_said(error)}", "", details]
+
+
+def error_from(
+    kind: str, message: str, remedy: str, details: dict[str, str], subject: str = ""
+) -> CitadelError:
+    """The typed error that `told` told of."""
+    cls = getattr(errors, str(kind), EngineError)
+    if not (isinstance(cls, type) and issubclass(cls, CitadelError)):
+        cls = EngineError
+    known = {str(key): str(value) for key, value in details.items()}
+    return cls(str(message), subject=subject, remedy=str(remedy), details=known)
 
 
 def _trace(error: BaseException) -> str:

@@ -251,6 +251,8 @@ class Worker:
             profile=settings.profile,
             threads=self._threads,
             beat_seconds=settings.heartbeat.interval_seconds,
+            session_limit=settings.sessions.limit,
+            variables_bytes=settings.sessions.variables_bytes,
         )
         ears = Ears(
             on_line=self._printed,

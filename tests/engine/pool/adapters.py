@@ -151,6 +151,18 @@ class Wild(Adapter):
         raise KeyboardInterrupt
 
     @tool
+    def eats_memory(self) -> None:
+        bytearray(1 << 62)
+
+    @tool
+    def opens_files(self) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        files = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
+        assert not files
+
+    @tool
     def leaves_a_child(self, code: int) -> None:
         """The child holds the worker's outputs, in a session of its own."""
         child = subprocess.Popen(["sleep", "600"], start_new_session=True)

@@ -23,7 +23,6 @@ linux = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks")
 @pytest.mark.parametrize(
     ("tool", "says"),
     [
-        ("quits", "SystemExit: enough"),
         ("interrupts", "KeyboardInterrupt"),
         ("raises_what_cannot_be_told", "Mute"),
         ("surrogates", r"ValueError: \?"),
@@ -36,6 +35,27 @@ async def test_whatever_a_tool_raises_is_told_and_the_worker_lives(make, tool, s
         await bench.call(tool)
     assert await bench.call("noop") is None
     assert bench.workers() == before
+
+
+@pytest.mark.parametrize(
+    ("tool", "says", "why"),
+    [
+        ("quits", "SystemExit: enough", "quits asked the process to end"),
+        ("eats_memory", "MemoryError", "eats_memory ran out of memory"),
+        pytest.param(
+            "opens_files", "Too many open files", "opens_files ran out of file desc", marks=linux
+        ),
+    ],
+)
+async def test_a_worker_that_a_tool_left_unfit_is_replaced(make, tool, says, why):
+    bench = await make(WILD)
+    before = bench.workers()
+    with pytest.raises(CommandFailed, match=says):
+        await bench.call(tool)
+    await bench.until("the replacement", lambda: not bench.workers() & before)
+    assert bench.events("worker.unhealthy")[0]["message"].startswith(why)
+    assert await bench.call("noop") is None
+    assert bench.events("worker.lost") == []
 
 
 @linux

@@ -1,0 +1,243 @@
+"""What a running command says to the engine, and what it waits for. Worker's process.
+
+Its stream's items leave as far as the engine has room, those of its input are asked for as they are
+taken; a callback is sent, and its reply waited for. All goes through the post of its lane.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from citadel import telemetry
+from citadel.adapter import Session
+from citadel.errors import Cancelled, InvalidRequest
+from citadel.tools import BoundTool
+from engine.pool import frames
+from engine.pool.credit import Giver, Taker
+from engine.pool.hosting import error_from
+from engine.pool.packing import Packing
+
+if TYPE_CHECKING:
+    from engine.pool.awaiting import Loop
+
+
+class Post(Protocol):
+    """How a running command speaks with the engine."""
+
+    def frame(self, item: list[Any]) -> bytes:
+        """One frame."""
+        ...
+
+    def say(self, item: list[Any]) -> None:
+        """Sends a frame at once, after what was said before."""
+
+    def poll(self) -> None:
+        """Takes what has come, without waiting."""
+
+    def wait(self, over: Callable[[], bool]) -> None:
+        """Takes what comes until it is over."""
+
+    def awaits(self, begins: bool) -> None:
+        """The running async command begins, or ends, to wait for the engine."""
+
+    def loop(self) -> Loop:
+        """A loop for async tools, new."""
+        ...
+
+
+class Talk:
+    """The running command's side of the link."""
+
+    def __init__(self, post: Post, packing: Packing) -> None:
+        self.number = 0
+        """Of the command that runs; 0: none."""
+        self.stopped = False
+        """Whether it was cancelled."""
+        self._post = post
+        self._packing = packing
+        self._deadline = math.inf
+        self._session: Session | None = None
+        self._window = Giver()
+        self._inbox = Taker()
+        self._input_ended = True
+        self._asks = count(1)
+        self._asking = threading.Lock()
+        self._replies: dict[int, list[Any]] = {}
+        self._loop: Loop | None = None
+
+    def forget(self) -> None:
+        """What the last command had is no more."""
+        self._session = None
+        self._window, self._inbox, self._input_ended = Giver(), Taker(), True
+        self._replies.clear()
+
+    # ── streams ──────────────────────────────────────────────────────────────────────────────
+
+    def _give(self, source: Iterator[Any]) -> Any:
+        """Gives what a generator yields, as far as there is room; what it returned.
+
+        However that ends, the generator is closed: its finally blocks run.
+        """
+        try:
+            while True:
+                self._post.poll()
+                if not self._window.open():
+                    self._wait(self._window.open)
+                self.check()
+                try:
+                    item = next(source)
+                except StopIteration as end:
+                    return end.value
+                self._yield(item)
+        finally:
+            if inspect.isgenerator(source):
+                source.close()
+
+    async def _give_async(self, source: AsyncIterator[Any]) -> None:
+        try:
+            iterator = aiter(source)
+            while True:
+                if not self._window.open():
+                    await self._wait_async(self._window.open)
+                self.check()
+                try:
+                    item = await anext(iterator)
+                except StopAsyncIteration:
+                    return
+                self._yield(item)
+        finally:
+            if inspect.isasyncgen(source):
+                await source.aclose()
+
+    def _yield(self, item: Any) -> None:
+        data = self._packing.item(item)
+        self._window.gave(len(data))
+        self._post.say([frames.YIELD, self.number, data])
+
+    def _items(self, tool: BoundTool) -> Iterator[Any]:
+        """The input stream of the running command; waits for each item."""
+        for number in count(1):
+            self._wait(self._has_input)
+            if not self._inbox:
+                return
+            yield self._taken(tool, number)
+
+    async def _items_async(self, tool: BoundTool) -> AsyncIterator[Any]:
+        for number in count(1):
+            await self._wait_async(self._has_input)
+            if not self._inbox:
+                return
+            yield self._taken(tool, number)
+
+    def _has_input(self) -> bool:
+        return len(self._inbox) > 0 or self._input_ended
+
+    def _taken(self, tool: BoundTool, number: int) -> Any:
+        data = self._inbox.take()
+        if due := self._inbox.due():
+            self._post.say([frames.TAKEN, self.number, *due])
+        return tool.checked_item(self._packing.unpacked(data), number)
+
+    # ── what tools ask for: see `citadel._running` ───────────────────────────────────────────
+
+    def cancelled(self) -> bool:
+        """Whether the running command was cancelled; a tool's own threads may ask too."""
+        if not self.stopped:
+            self._post.poll()
+        return self.stopped
+
+    def check(self) -> None:
+        """Raises Cancelled when the running command was."""
+        if self.stopped:
+            raise Cancelled("the command was cancelled")
+
+    def remaining(self) -> float:
+        """Seconds until its deadline."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def session(self) -> Session | None:
+        """Its session."""
+        return self._session
+
+    def ask(self, kind: str, *what: Any) -> bytes:
+        """Asks the engine and waits."""
+        ask = self._ask(kind, what)
+        self._wait(lambda: ask in self._replies)
+        return self._reply(ask)
+
+    async def ask_async(self, kind: str, *what: Any) -> bytes:
+        """Asks the engine; the loop goes on."""
+        ask = self._ask(kind, what)
+        await self._wait_async(lambda: ask in self._replies)
+        return self._reply(ask)
+
+    def _ask(self, kind: str, what: tuple[Any, ...]) -> int:
+        if not self.number:
+            raise InvalidRequest("the command has ended: nobody asks for it any more")
+        with self._asking:
+            ask = next(self._asks)
+        context = telemetry.current()
+        trace = b""
+        if context is not None:
+            trace = context.trace_id.to_bytes(16, "big") + context.span_id.to_bytes(8, "big")
+        self._post.say([frames.ASK, self.number, ask, trace, kind, *what])
+        return ask
+
+    def _reply(self, ask: int) -> bytes:
+        value, *error = self._replies.pop(ask)
+        if error:
+            raise error_from(*error)
+        return cast("bytes", value)
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        """Until it is so; a cancel ends it, and so does the end of the command that waits."""
+        number = self.number
+        self._post.wait(lambda: ready() or self.stopped or self.number != number)
+        self._see(ready, number)
+
+    async def _wait_async(self, ready: Callable[[], bool]) -> None:
+        number = self.number
+        assert self._loop is not None
+        self._post.awaits(begins=True)
+        try:
+            await self._loop.wait(lambda: ready() or self.stopped or self.number != number)
+        finally:
+            self._post.awaits(begins=False)
+        self._see(ready, number)
+
+    def _see(self, ready: Callable[[], bool], number: int) -> None:
+        if self.number != number:
+            raise Cancelled("the command has ended")
+        if not ready():
+            self.check()
+
+    # ── what the engine sends ────────────────────────────────────────────────────────────────
+
+    def hear(self, item: list[Any]) -> None:
+        """Takes [CREDIT | ITEM | END | REPLY, number, ...] of the running command."""
+        match item[0]:
+            case frames.CREDIT:
+                self._window.more(item[2], item[3])
+            case frames.ITEM:
+                self._inbox.put(item[2])
+            case frames.END:
+                self._input_ended = True
+            case _:
+                self._replies[item[2]] = item[3:]
+        if self._loop is not None:
+            self._loop.changed()
+
+    def stop(self) -> None:
+        """The running command was cancelled."""
+        self.stopped = True
+        if self._loop is not None:
+            self._loop.cancel()
+            self._loop.changed()
