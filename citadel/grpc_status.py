@@ -17,7 +17,6 @@ from grpc_status import rpc_status
 
 from citadel import errors
 from citadel.errors import CitadelError
-from citadel.wire.failures import class_of
 
 MAX_MESSAGE = 1_000
 """Bytes of an error's text on the wire, where it is sent twice."""
@@ -91,8 +90,11 @@ def _end(text: str) -> str:
 
 
 def _ours(info: ErrorInfo, message: str) -> CitadelError:
+    cls = getattr(errors, info.reason, errors.EngineError)
+    if not (isinstance(cls, type) and issubclass(cls, CitadelError)):
+        cls = errors.EngineError
     values = dict(info.metadata)
-    return class_of(info.reason)(
+    return cls(
         message,
         subject=values.pop("subject", ""),
         remedy=values.pop("remedy", ""),

@@ -12,6 +12,7 @@ imported when a value asks for them.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,24 @@ class Parcel:
 
     head: tuple[Buffer, ...]
     buffers: tuple[memoryview, ...] = ()
+
+    @classmethod
+    def of(cls, data: bytes) -> Parcel:
+        """What `joined` made, in parts again: views of it.
+
+        Raises:
+            WireError: the bytes are not what they claim to be.
+        """
+        if not _is_joined(data):
+            return cls((data,))
+        head, buffers = _parted(memoryview(data))
+        return cls((head,), tuple(buffers))
+
+    def unpacked(self) -> Any:
+        """The value; see `unpack_parts`."""
+        return unpack_parts(
+            self.head[0] if len(self.head) == 1 else b"".join(self.head), self.buffers
+        )
 
     @property
     def head_bytes(self) -> int:
@@ -111,6 +130,7 @@ class Encoder:
         Raises:
             TypeError, ValueError, OverflowError: the value cannot be sent; the text says why.
             BufferError: memory that no other process can be given, such as a device's.
+            MessageTooLarge: bytes of 4 GiB and more, which msgpack has no length for.
         """
         self._threshold, self._buffers = threshold, []
         try:
@@ -189,13 +209,37 @@ def pack_parts(value: Any, threshold: int, default: Default | None = None) -> Pa
         ) from error
 
 
+_memory: list[Callable[[int], memoryview | None]] = []
+
+
+def lend_memory(memory: Callable[[int], memoryview | None]) -> None:
+    """Says where arrays that will be results are made; called by a worker itself."""
+    _memory[:] = [memory]
+
+
+def empty(shape: int | Sequence[int], dtype: Any = "<f8") -> Any:
+    """A numpy array for a tool to fill and return: what is made in place is not copied.
+
+    In a worker it lies in memory that the engine reads; elsewhere, and when there is no more such
+    memory, it is `numpy.empty`. It must not be written after it was returned.
+    """
+    import numpy as np  # noqa: PLC0415 - only for tools that use it
+
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    kind = np.dtype(dtype)
+    nbytes = math.prod(wanted) * kind.itemsize
+    shared = _memory and nbytes >= THRESHOLD_BYTES and not kind.hasobject
+    room = _memory[0](nbytes) if shared else None
+    return np.empty(wanted, kind) if room is None else np.ndarray(wanted, kind, room)
+
+
 def unpack(data: Buffer) -> Any:
     """What `pack` made, or any msgpack. Large arrays are read-only views of `data`.
 
     Raises:
         WireError: the bytes are not what they claim to be.
     """
-    if len(data) >= _JOINED_HEAD.size and data[0] == 0xC9 and data[5] == JOINED:
+    if _is_joined(data):
         head, buffers = _parted(memoryview(data))
         return unpack_parts(head, buffers)
     return unpack_parts(data, ())
@@ -260,6 +304,10 @@ def _parted(data: memoryview) -> tuple[memoryview, list[memoryview]]:
     return views[0], views[1:]
 
 
+def _is_joined(data: Buffer) -> bool:
+    return len(data) >= _JOINED_HEAD.size and data[0] == 0xC9 and data[5] == JOINED
+
+
 def _places(sizes: list[int]) -> list[int]:
     """Where a joined value's parts begin."""
     at = _JOINED_HEAD.size + _SIZE.size * (len(sizes) - 1)
@@ -274,7 +322,7 @@ def _places(sizes: list[int]) -> list[int]:
 def _bin(length: int) -> bytes:
     """What msgpack writes before so many bytes."""
     if length > 0xFFFFFFFF:
-        raise ValueError(f"{length} bytes are more than msgpack carries in one value")
+        raise MessageTooLarge(f"{length} bytes are more than one value carries")
     if length > 0xFFFF:
         return b"\xc6" + _LENGTH.pack(length)
     return (b"\xc5" + length.to_bytes(2, "big")) if length > 0xFF else bytes((0xC4, length))

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from citadel.adapter import Adapter
 from citadel.errors import AdapterFailed
 from citadel.tools import BoundTool
+from citadel.values import lend_memory
 from engine.pool import frames, slate
 from engine.pool.hosting import TOKEN_VARIABLE, Charge, load
 from engine.pool.kept import Sessions
@@ -27,6 +28,7 @@ from engine.pool.lane import Host
 from engine.pool.lifeline import die_with
 from engine.pool.single import Single
 from engine.pool.threaded import Threaded
+from engine.pool.workspace import Workspace
 
 
 def run(charge: Charge, link: socket.socket, board: slate.Slate) -> None:
@@ -34,12 +36,15 @@ def run(charge: Charge, link: socket.socket, board: slate.Slate) -> None:
     beat(board, charge.beat_seconds)
     sys.path[:] = [*charge.path, *(each for each in sys.path if each not in charge.path)]
     try:
+        workspace = Workspace(charge)
+        lend_memory(workspace.empty)
         adapter, tools = load(charge.adapter)
         serving = _profile(charge, adapter)
     except AdapterFailed as error:
         _refuse(link, error)
     try:
-        host = Host(charge, adapter, tools, Sessions(adapter, tools, charge.session_limit))
+        sessions = Sessions(adapter, tools, charge.session_limit)
+        host = Host(charge, adapter, tools, sessions, workspace)
         link.sendall(frames.frame([frames.READY, [_described(tool) for tool in tools.values()]]))
         serving(link, board, host).serve()
     except ConnectionError:

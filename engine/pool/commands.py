@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from citadel.errors import Cancelled, CitadelError, QueueFull
+from citadel.errors import Cancelled, CitadelError, QueueFull, WireError
+from citadel.values import Parcel
 from citadel.wire.messages import CommandResult
 from engine.pool import frames
 from engine.pool.admission import PRIORITY_OF_CLASS
 from engine.pool.answers import error_of, ingest
 from engine.pool.crew import Crew
+from engine.pool.memory import Memory, Placed, PoolResult
 from engine.pool.scheduler import NORMAL, Call, Instruction, Recall, Scheduler, Send
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.worker import Worker
@@ -31,6 +33,8 @@ class Command(Call):
     future: asyncio.Future[CommandResult]
     span: Span
     submitted: float
+    placed: Placed | None = None
+    """Its arguments, when they are large."""
 
 
 class Commands:
@@ -41,6 +45,7 @@ class Commands:
         settings: PoolSettings,
         recorder: Recorder,
         crew: Crew,
+        memory: Memory,
         changed: Callable[[], None],
     ) -> None:
         self.scheduler = Scheduler(settings.name, settings.queue_limit)
@@ -52,16 +57,10 @@ class Commands:
         self._settings = settings
         self._recorder = recorder
         self._crew = crew
+        self._memory = memory
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._expiry: asyncio.TimerHandle | None = None
-        self._ended = {
-            outcome: recorder.counter("citadel.commands", pool=settings.name, outcome=outcome)
-            for outcome in ("done", "failed", "cancelled", "rejected")
-        }
-        self._span = recorder.starter(source="pool", service=settings.name, pool=settings.name)
-        self._took = recorder.duration("citadel.command.duration", settings.name)
-        self._waited = recorder.duration("citadel.command.queued", settings.name)
 
     # ── callers ──────────────────────────────────────────────────────────────────────────────
 
@@ -70,14 +69,21 @@ class Commands:
 
         Raises:
             QueueFull: as many are waiting as the pool's limit says.
+            MessageTooLarge: neither shared memory nor the link has room for the arguments.
         """
         try:
             self.scheduler.check_room()
         except QueueFull:
-            self._ended["rejected"].add()
+            self._recorder.count("citadel.commands", pool=self._settings.name, outcome="rejected")
             self._changed()
             raise
+        placed = None
+        if command.buffers or len(command.arguments) >= self._memory.threshold:
+            placed = self._memory.place(command.arguments, command.buffers)
+            # They are in the slab now: who holds the command holds no lease.
+            command = replace(command, buffers=())
         call = self._call(command)
+        call.placed = placed
         self.by_id[command.id] = call.number
         self.idle.clear()
         self.act(self.scheduler.submit(call))
@@ -104,12 +110,16 @@ class Commands:
 
     def _call(self, command: PoolCommand) -> Command:
         now = self._loop.time()
-        span = self._span(
+        name = self._settings.name
+        span = self._recorder.span(
             f"command {command.tool}",
-            command.parent,
-            command.mission,
-            command.mission_class,
-            command.sentinel,
+            parent=command.parent,
+            source="pool",
+            service=name,
+            pool=name,
+            mission=command.mission,
+            mission_class=command.mission_class,
+            sentinel=command.sentinel,
         )
         if span.sampled:
             span.set("citadel.tool", command.tool)
@@ -149,7 +159,14 @@ class Commands:
             trace = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
             mission = [span.mission, span.mission_class, span.sentinel]
             about = {frames.TRACE: trace, frames.MISSION: mission}
-        worker.send([frames.CALL, call.number, call.tool, command.arguments, call.deadline, about])
+        arguments: bytes | None = command.arguments
+        if command.parts or call.placed is not None:
+            about = {**(about or {}), frames.PARTS: command.parts}
+            if call.placed is not None:
+                arguments = call.placed.head
+                about[frames.BUFFERS] = self._memory.sent(call.placed, worker.id)
+        self._memory.tell(worker)
+        worker.send([frames.CALL, call.number, call.tool, arguments, call.deadline, about])
         if worker.state == "ready":
             worker.to("busy")
             self._crew.touch(worker)
@@ -193,6 +210,13 @@ class Commands:
         if not self.scheduler.holds(worker.id, number):
             return  # told twice: it was on the slate and on the link
         call = cast("Command | None", self.scheduler.calls.get(number))
+        value = item[3]
+        if ok and type(value) is not bytes:
+            try:
+                value = self._large(worker, value, call)
+            except WireError as error:
+                worker.kill(f"it sent garbage: {error}")
+                return
         name, recorder = self._settings.name, self._recorder
         if isinstance(item[-1], list):
             ingest(recorder, name, item[-1])
@@ -200,19 +224,27 @@ class Commands:
             worker.done += 1
         else:
             worker.failed += 1
-        self._took.record(seconds)
+        recorder.observe("citadel.command.duration", seconds, name)
         instructions = self.scheduler.finished(worker.id, number, seconds, ok=ok)
         if call is not None:
             queued = max(0.0, self._loop.time() - call.submitted - seconds)
-            self._waited.record(queued)
+            recorder.observe("citadel.command.queued", queued, name)
             if call.span.sampled:
                 call.span.set("citadel.queued_ms", round(queued * 1e3, 3))
             if ok:
-                self._succeed(call, item[3], queued, seconds)
+                self._succeed(call, value, queued, seconds)
             else:
                 self._fail(call, error_of(item, call.name, worker.id), "failed")
         self.act(instructions)
         self._settle(worker)
+
+    def _large(self, worker: Worker, value: Any, call: Command | None) -> bytes | Parcel:
+        """A result in the worker's slab; when nobody waits for it, nothing."""
+        if call is None:
+            self._memory.discard(worker, value)
+            return b""
+        parts = call.command.parts
+        return self._memory.taken(worker, value, call.name, call.tool, parts=parts)
 
     def dropped(self, worker: Worker, item: list[Any]) -> None:
         """Takes [DROPPED, number]: cancelled, or past its deadline, before the worker began it."""
@@ -257,25 +289,27 @@ class Commands:
 
     # ── ends ─────────────────────────────────────────────────────────────────────────────────
 
-    def _succeed(self, call: Command, value: bytes, queued: float, seconds: float) -> None:
+    def _succeed(self, call: Command, value: bytes | Parcel, queued: float, seconds: float) -> None:
         self._forget(call)
         span = call.span
         if span.sampled:
             span.set("citadel.worker", call.worker)
         span.end()
-        self._ended["done"].add()
-        if not call.future.done():
-            call.future.set_result(
-                CommandResult(
-                    id=call.name,
-                    value=value,
-                    worker=call.worker,
-                    queued_seconds=queued,
-                    run_seconds=seconds,
-                    trace_id=f"{span.trace_id:032x}",
-                    sampled=span.sampled,
-                )
-            )
+        self._recorder.count("citadel.commands", pool=self._settings.name, outcome="done")
+        if call.future.done():
+            return
+        result = CommandResult(
+            id=call.name,
+            value=value if isinstance(value, bytes) else b"",
+            worker=call.worker,
+            queued_seconds=queued,
+            run_seconds=seconds,
+            trace_id=f"{span.trace_id:032x}",
+            sampled=span.sampled,
+        )
+        if not isinstance(value, bytes):
+            result = PoolResult.of(result, value)
+        call.future.set_result(result)
 
     def _fail(self, call: Command, error: CitadelError, outcome: str) -> None:
         self._forget(call)
@@ -285,7 +319,7 @@ class Commands:
         call.span.end()
         if not call.future.done():
             call.future.set_exception(error)
-        self._ended[outcome].add()
+        self._recorder.count("citadel.commands", pool=self._settings.name, outcome=outcome)
         self._recorder.event(
             "command.cancelled" if outcome == "cancelled" else "command.failed",
             subject=call.name,
@@ -298,5 +332,7 @@ class Commands:
 
     def _forget(self, call: Command) -> None:
         del self.by_id[call.name]
+        if call.placed is not None:
+            self._memory.ended(call.placed, call.name, call.tool)
         if not self.by_id:
             self.idle.set()

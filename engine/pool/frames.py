@@ -34,7 +34,10 @@ INPUT = "i"
 WINDOW = "c"
 """about: [items, bytes] that the tool may give before it must wait for credit"""
 BUFFERS = "b"
-"""about: where the arguments' buffers are in the pool's slab: [[offset, length], ...]"""
+"""about: where the arguments' buffers are in the pool's slab: [[offset, length], ...]; the first is
+the arguments themselves when the frame has None for them"""
+PARTS = "p"
+"""about: true: a large result may stay in the worker's slab, its caller reads it there"""
 CANCEL = 1
 """engine: [CANCEL, number]"""
 STOP = 2
@@ -60,7 +63,8 @@ READY = 10
 REFUSED = 11
 """worker: [REFUSED, message, traceback]: the adapter did not import or set up; the worker exits"""
 DONE = 12
-"""worker: [DONE, number, run seconds, value, span rows]"""
+"""worker: [DONE, number, run seconds, value, span rows]; a large value is [head or None, places],
+in the worker's slab at [[offset, length], ...]; the first is the head when that is None"""
 FAILED = 13
 """worker: [FAILED, number, run seconds, error class, message, remedy, details, span rows]"""
 DROPPED = 14

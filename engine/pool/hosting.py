@@ -38,6 +38,8 @@ class Charge:
     session_limit: int = 1024
     variables_bytes: int = 1 << 20
     """Of one session."""
+    threshold_bytes: int = 128 << 10
+    """Larger values go through shared memory."""
     path: list[str] = field(default_factory=list[str])
     """Where modules are looked for. The spawner says it, and what follows."""
     link: str = ""

@@ -25,6 +25,7 @@ from engine.pool.hosting import Charge, told
 from engine.pool.kept import Kept, Sessions
 from engine.pool.packing import Packing
 from engine.pool.talk import Post, Talk
+from engine.pool.workspace import Workspace
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
@@ -37,13 +38,14 @@ class Host:
     adapter: Adapter
     tools: Mapping[str, BoundTool]
     sessions: Sessions
+    workspace: Workspace
 
 
 class Lane(Talk):
     """One command at a time. What the engine sends for it comes through `hear`."""
 
     def __init__(self, host: Host, post: Post) -> None:
-        super().__init__(post, Packing(host.charge.max_result_bytes))
+        super().__init__(post, Packing(host.charge.max_result_bytes, host.workspace))
         self._host = host
         self._frame = post.frame
         self._before: list[bytes] = []
@@ -95,7 +97,7 @@ class Lane(Talk):
         except MessageTooLarge:
             return self._frame([*item, []])
 
-    def _attended(self, call: list[Any]) -> bytes:
+    def _attended(self, call: list[Any]) -> bytes | list[Any]:
         """Runs a command that may belong to a session."""
         about = call[5]
         key = about.get(frames.SESSION)
@@ -118,7 +120,7 @@ class Lane(Talk):
             item = [frames.VARIABLES, kept.session.key, packed, self.number]
             self._before.append(self._frame(item))
 
-    def _run(self, call: list[Any], tools: Mapping[str, BoundTool]) -> bytes:
+    def _run(self, call: list[Any], tools: Mapping[str, BoundTool]) -> bytes | list[Any]:
         name = call[2]
         tool = tools.get(name)
         if tool is None:
@@ -131,7 +133,8 @@ class Lane(Talk):
             result = self._stream(tool, arguments, call[5] or {})
         else:
             result = tool.run(arguments, self._awaited)
-        return self._packing.value(result, name)
+        parts = call[5] is not None and call[5].get(frames.PARTS, False)
+        return self._packing.value(result, name, parts=parts)
 
     def _scope(
         self, call: list[Any], rows: list[tuple[Any, ...]]

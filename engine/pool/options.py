@@ -164,6 +164,12 @@ class MemoryOptions(Section):
     threshold_bytes: int = Field(
         default=128 << 10, ge=4096, le=1 << 26, description="Larger values go through it."
     )
+    leak_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="How long a value may be held after its command before it is reported.",
+    )
 
 
 class RayOptions(Section):

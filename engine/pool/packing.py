@@ -12,10 +12,14 @@ import msgpack
 from citadel import values
 from citadel.adapter import plain
 from citadel.errors import BadArguments, MessageTooLarge, WireError
+from engine.pool import frames
 from engine.pool.hosting import Unsendable
+from engine.pool.workspace import Workspace
 
 NOTHING = b"\x80"
 """A map of no arguments."""
+FRAME_ROOM = 64 * 1024
+"""What a frame needs beside its value."""
 
 
 class _Extended(Exception):
@@ -29,8 +33,9 @@ def _extended(*_: Any) -> NoReturn:
 class Packing:
     """Values of one lane. What is plain msgpack, nearly everything, takes the short way."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, workspace: Workspace) -> None:
         self._max_bytes = max_bytes
+        self._workspace = workspace
         self._packer = msgpack.Packer(default=_extended)
         self._encoder = values.Encoder(plain)
 
@@ -40,11 +45,14 @@ class Packing:
         Raises:
             BadArguments: the bytes are no msgpack map with texts for keys.
         """
-        data, tool = call[3], call[2]
-        if not data or data == NOTHING:
-            return {}
+        data, tool, about = call[3], call[2], call[5]
         try:
-            found = _unpacked(data)
+            if about is not None and (places := about.get(frames.BUFFERS)):
+                found = self._shared(data, places)
+            elif not data or data == NOTHING:
+                return {}
+            else:
+                found = _unpacked(data)
         except WireError as error:
             raise BadArguments(
                 f"arguments of {tool} are no msgpack: {error.message}", subject=tool
@@ -53,21 +61,28 @@ class Packing:
             raise BadArguments(f"arguments of {tool} are no map of names", subject=tool)
         return found
 
-    def value(self, result: Any, tool: str) -> bytes:
-        """A result.
+    def value(self, result: Any, tool: str, *, parts: bool = False) -> bytes | list[Any]:
+        """A result: bytes, or where in the worker's slab it is.
+
+        With `parts` its caller is in the engine's process, and takes what a slab or a frame takes.
 
         Raises:
             Unsendable: it cannot be sent.
-            MessageTooLarge: it has more bytes than a result may have.
+            MessageTooLarge: it has more bytes than its caller takes.
         """
-        value = self.item(result)
-        if len(value) > self._max_bytes:
-            raise MessageTooLarge(
-                f"{tool} returned {len(value)} bytes, more than {self._max_bytes}",
-                subject=tool,
-                remedy="Return less, or write a file and return its path",
-            )
-        return value
+        if type(result) is not bytes or len(result) < self._workspace.threshold:
+            try:
+                packed: bytes = self._packer.pack(result)
+            except _Extended:
+                self._packer.reset()
+            except BaseException as error:
+                self._packer.reset()
+                raise Unsendable(str(error)) from error
+            else:
+                if len(packed) < self._workspace.threshold:
+                    return packed
+                return self._large(values.Parcel((packed,)), tool, parts)
+        return self._large(self._parcel(result, self._workspace.threshold), tool, parts)
 
     def item(self, item: Any) -> bytes:
         """An item of an output stream.
@@ -79,7 +94,7 @@ class Packing:
             packed: bytes = self._packer.pack(item)
         except _Extended:
             self._packer.reset()
-            packed = self._joined(item)
+            packed = self._parcel(item).joined()
         except BaseException as error:
             self._packer.reset()
             raise Unsendable(str(error)) from error
@@ -96,9 +111,39 @@ class Packing:
         except WireError as error:
             raise BadArguments(f"an item is no msgpack: {error.message}") from error
 
-    def _joined(self, item: Any) -> bytes:
+    def _large(self, parcel: values.Parcel, tool: str, parts: bool) -> bytes | list[Any]:
+        """A result that may be large: it goes into the slab, or the frame takes it."""
+        size = parcel.nbytes
+        if size > self._max_bytes and not parts:
+            raise MessageTooLarge(
+                f"{tool} returned {size} bytes, more than {self._max_bytes}",
+                subject=tool,
+                remedy="Return less, or write a file and return its path",
+            )
+        if parcel.buffers or size >= self._workspace.threshold:
+            placed = self._workspace.place(parcel)
+            if placed is not None:
+                return placed
+            if size > frames.MAX_FRAME_BYTES - FRAME_ROOM:
+                raise MessageTooLarge(
+                    f"{tool} returned {size} bytes: its worker's slab has no room for them, and"
+                    f" its link takes {frames.MAX_FRAME_BYTES}",
+                    subject=tool,
+                    remedy="Raise the pool's memory.slab_bytes, or return less",
+                )
+        return parcel.joined()
+
+    def _shared(self, head: bytes | None, places: list[list[int]]) -> Any:
+        """Arguments in the pool's slab: arrays are views of it."""
+        views = self._workspace.views(places)
+        first = views.pop(0) if head is None else head
+        return values.unpack_parts(first, views) if views else values.unpack(first)
+
+    def _parcel(self, value: Any, threshold: int = values.THRESHOLD_BYTES) -> values.Parcel:
         try:
-            return self._encoder.parts(item).joined()
+            return self._encoder.parts(value, threshold)
+        except MessageTooLarge:
+            raise
         except BaseException as error:
             raise Unsendable(str(error)) from error
 

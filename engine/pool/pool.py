@@ -20,6 +20,7 @@ from engine.pool.admission import admit
 from engine.pool.commands import Commands
 from engine.pool.crew import Crew
 from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
+from engine.pool.memory import Memory
 from engine.pool.ray.cluster import Cluster
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.spawn import Spawner
@@ -52,12 +53,14 @@ class Pool:
         self._ready = asyncio.Event()
         self._publish = Coalesced(PUBLISH_SECONDS, self._show)
         self._place = spawner.running() if isinstance(spawner, Cluster) else nullcontext()
-        self.crew = Crew(settings, self, recorder, hub, spawner)
-        self.commands = Commands(settings, recorder, self.crew, self._publish.soon)
+        self.memory = Memory(settings, recorder)
+        self.crew = Crew(settings, self, recorder, hub, spawner, self.memory.hand_down)
+        self.commands = Commands(settings, recorder, self.crew, self.memory, self._publish.soon)
         self.hears: dict[int, Hears] = {
             frames.DONE: self.commands.answered,
             frames.FAILED: self.commands.answered,
             frames.DROPPED: self.commands.dropped,
+            frames.RELEASED: self.memory.released,
         }
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
@@ -71,6 +74,7 @@ class Pool:
                 await self.crew.run()
         finally:
             self.commands.close(Cancelled(f"pool {self.name} was stopped"))
+            self.memory.close()
             self._publish.cancel()
 
     async def ready(self) -> None:
@@ -105,6 +109,9 @@ class Pool:
             running=scheduler.running,
             workers=self.crew.status(),
             error=self.error,
+            slab_bytes=self.memory.slab_bytes,
+            slab_used_bytes=self.memory.used_bytes,
+            leases=self.memory.leases,
         )
 
     def _show(self) -> None:
@@ -160,6 +167,7 @@ class Pool:
             self._recorder.event("pool.recovered", subject=self.name, context=None)
             self.state = "serving"
         self.error = ""
+        self.memory.settled(worker.id)
         self._tools = frozenset(tool.name for tool in self.crew.tools)
         self._ready.set()
         self.commands.act(self.commands.scheduler.add_worker(worker.id))
@@ -179,6 +187,7 @@ class Pool:
     def worker_gone(self, worker: Worker) -> None:
         """A worker's process has ended."""
         self.commands.lost(worker)
+        self.memory.gone(worker.id)
 
     def worker_holds(self, worker: Worker) -> bool:
         """Whether it has commands."""

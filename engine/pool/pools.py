@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from citadel.errors import Conflict, NotFound
+from citadel.values import Parcel
 from citadel.wire.messages import CommandResult, PoolStatus, Tool
 from engine.pool.births import Births
+from engine.pool.memory import Lease, PoolResult
 from engine.pool.pool import Pool
-from engine.pool.scheduler import Counts
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.pulse import Gauge
@@ -50,6 +52,27 @@ class Pools:
         """Runs a command to its end; see `Pool.submit`."""
         return self._known(command.pool).submit(command)
 
+    async def submit_parts(self, command: PoolCommand) -> PoolResult:
+        """Runs a command whose caller is in this process: large values are not copied.
+
+        The arguments' buffers are copied at most once, and not at all when they are in a lease;
+        arrays made of the result's parcel hold their memory in the worker's slab.
+        """
+        pool = self._known(command.pool)
+        buffers = await pool.memory.bring(command.buffers)
+        result = await pool.submit(replace(command, buffers=buffers, parts=True))
+        if isinstance(result, PoolResult):
+            return result
+        return PoolResult.of(replace(result, value=b""), Parcel.of(result.value))
+
+    def lease(self, pool: str, nbytes: int) -> Lease:
+        """Memory in a pool's slab, to write in place and pass without a copy.
+
+        Raises:
+            QuotaExceeded: the slab has no room for it.
+        """
+        return self._known(pool).memory.lease(nbytes)
+
     def begin(self, command: PoolCommand) -> asyncio.Future[CommandResult]:
         """Takes a command; see `Pool.begin`."""
         return self._known(command.pool).begin(command)
@@ -64,10 +87,6 @@ class Pools:
     def status(self) -> tuple[PoolStatus, ...]:
         """Every pool, as the wire has it."""
         return tuple(pool.status() for pool in self._pools.values())
-
-    def counts(self, pool: str) -> Counts:
-        """How a pool's commands ended so far."""
-        return self._known(pool).commands.scheduler.counts
 
     def tools(self, pool: str) -> tuple[Tool, ...]:
         """The tools of a pool's adapter; none until a worker was ready once."""
@@ -117,6 +136,8 @@ class Pools:
             labels = {"pool": status.name}
             found.append(("citadel.pool.queued", labels, status.queued))
             found.append(("citadel.pool.running", labels, status.running))
+            found.append(("citadel.pool.slab", labels, status.slab_used_bytes))
+            found.append(("citadel.pool.leases", labels, status.leases))
             for state in ("starting", "ready", "busy", "draining"):
                 number = sum(worker.state == state for worker in status.workers)
                 found.append(("citadel.pool.workers", {**labels, "state": state}, number))

@@ -66,7 +66,11 @@ class PoolCommand:
     pool: str
     tool: str
     arguments: bytes
-    """A msgpack map of keyword arguments."""
+    """A msgpack map of keyword arguments; the head of a `citadel.values.Parcel`."""
+    buffers: tuple[memoryview, ...] = ()
+    """The parcel's buffers; they stay as they are until the command has begun."""
+    parts: bool = False
+    """Its caller is in this process, and takes a large result as a `PoolResult`."""
     deadline_seconds: float = 0.0
     """0: the pool's default."""
     mission: str = ""

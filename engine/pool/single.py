@@ -37,6 +37,7 @@ class Single:
         self._link = link
         self._slate = board
         self._host = host
+        self._workspace = host.workspace
         self._lane = Lane(host, self)
         self._splitter = frames.Splitter()
         self._turn = threading.Condition(threading.Lock())
@@ -84,6 +85,7 @@ class Single:
             self._end_sessions()
         if number in self._cancelled or call[4] < time.monotonic():
             self._cancelled.discard(number)
+            self._workspace.skip([call])
             self._out.append(frames.frame([frames.DROPPED, number]))
             return
         self._slate.begin(number)
@@ -160,7 +162,7 @@ class Single:
                 if not lane.number:
                     self.say([frames.HEALTHY, *health(self._host)])
             case frames.RELEASE:
-                pass
+                self._workspace.release(item[1])
             case _:
                 self._stopping = True
 
@@ -169,6 +171,7 @@ class Single:
         if not self._waiting:
             return
         numbers = [call[1] for call in self._waiting]
+        self._workspace.skip(self._waiting)
         self._waiting.clear()
         self._cancelled.difference_update(numbers)
         self.say([frames.RETURNED, numbers])
@@ -189,6 +192,8 @@ class Single:
             self._flush()
 
     def _flush(self) -> None:
+        if self._workspace.done:
+            self._out.append(frames.frame(self._workspace.released()))
         if self._out:
             with self._sending:
                 self._send()

@@ -23,6 +23,8 @@ if sys.platform != "win32":
 
 AVAILABLE = sys.platform != "win32"
 """Whether descriptors can be handed down to workers; where not, values travel on the link."""
+ARGUMENTS, RESULTS = "arguments", "results"
+"""The names by which a worker finds the descriptors of the two slabs."""
 _SEAL_FUTURE_WRITE = 0x0010
 """Only mappings that exist write from now on: kernels before 5.1 have no such seal."""
 

@@ -31,6 +31,7 @@ class Threaded:
         self._link = link
         self._slate = board
         self._host = host
+        self._workspace = host.workspace
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._sending = threading.Lock()
@@ -103,6 +104,7 @@ class Threaded:
         for call in list(self._waiting):
             if call[4] < now:
                 self._waiting.remove(call)
+                self._workspace.skip([call])
                 self.say([frames.DROPPED, call[1]])
             elif _session(call) not in self._busy:
                 self._waiting.remove(call)
@@ -145,7 +147,7 @@ class Threaded:
             case frames.HEALTH:
                 self._asked_health = True
             case frames.RELEASE:
-                pass
+                self._workspace.release(item[1])
             case _:
                 self._stopping = True
                 self._work.notify_all()
@@ -154,6 +156,7 @@ class Threaded:
         for call in self._waiting:
             if call[1] == number:
                 self._waiting.remove(call)
+                self._workspace.skip([call])
                 self.say([frames.DROPPED, number])
                 return
         for lane, post in zip(self._lanes, self._posts, strict=True):
@@ -165,6 +168,7 @@ class Threaded:
         """Commands that wait behind some which wait for the engine go to other workers."""
         if self._waiting:
             numbers = [call[1] for call in self._waiting]
+            self._workspace.skip(self._waiting)
             self._waiting.clear()
             self.say([frames.RETURNED, numbers])
 
@@ -189,6 +193,8 @@ class Threaded:
     def _put(self, data: bytes) -> None:
         with self._sending:
             self._link.sendall(data)
+            if self._workspace.done:
+                self._link.sendall(frames.frame(self._workspace.released()))
 
 
 class _Post:

@@ -253,6 +253,7 @@ class Worker:
             beat_seconds=settings.heartbeat.interval_seconds,
             session_limit=settings.sessions.limit,
             variables_bytes=settings.sessions.variables_bytes,
+            threshold_bytes=settings.memory.threshold_bytes,
         )
         ears = Ears(
             on_line=self._printed,
