@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 
+from citadel import schemas
 from citadel.errors import AdapterFailed, BadArguments
 
 MARK = "__citadel_tool__"
@@ -163,12 +164,14 @@ def _bind(method: Callable[..., Any], mark: Mark) -> BoundTool:
         signature = inspect.signature(method)
         stream = _input(mark.name, method, signature, hints)
         names, fields = _fields(mark.name, signature, hints, stream)
-        model = create_model(mark.name, __config__=ConfigDict(extra="forbid"), **fields)
+        model = create_model(mark.name, __config__=schemas.CONFIG, **fields)
         gives, result = _output(method, hints.get("return", Any))
-        outputs = TypeAdapter(result).json_schema(mode="serialization")
-        inputs = model.model_json_schema()
+        outputs = schemas.checker(result).json_schema(
+            mode="serialization", schema_generator=schemas.Schemas
+        )
+        inputs = model.model_json_schema(schema_generator=schemas.Schemas)
         if stream is not None:
-            inputs[STREAM_KEY] = stream.items.json_schema()
+            inputs[STREAM_KEY] = stream.items.json_schema(schema_generator=schemas.Schemas)
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
         raise AdapterFailed(
             f"the hints of tool {mark.name} make no schema: {error}",
@@ -203,7 +206,7 @@ def _input(
         origin = get_origin(hint) or hint
         if origin not in (*_TAKES, *_TAKES_ASYNC):
             continue
-        items = TypeAdapter[Any]((get_args(hint) or (Any,))[0])
+        items = schemas.checker((get_args(hint) or (Any,))[0])
         found.append(Input(name, items, is_async=origin in _TAKES_ASYNC))
     if len(found) > 1:
         raise AdapterFailed(
