@@ -475,8 +475,11 @@ class StateChange:
     """`citadel.wire.v1.StateChange`."""
 
     state: str = ""
+    # When it was last entered.
     since_unix_nanos: int = 0
     cause: str = ""
+    # How long it was in that state in all.
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from citadel.adapter import Adapter
 from citadel.errors import AdapterFailed
 from citadel.tools import BoundTool
 from citadel.values import lend_memory
-from engine.pool import frames, slate
+from engine.pool import frames, limits, slate
 from engine.pool.hosting import TOKEN_VARIABLE, Charge, load
 from engine.pool.kept import Sessions
 from engine.pool.lane import Host
@@ -37,6 +37,7 @@ def run(charge: Charge, link: socket.socket, board: slate.Slate) -> None:
     sys.path[:] = [*charge.path, *(each for each in sys.path if each not in charge.path)]
     try:
         workspace = Workspace(charge)
+        limits.apply(charge.limits)  # what is mapped by then does not count
         lend_memory(workspace.empty)
         adapter, tools = load(charge.adapter)
         serving = _profile(charge, adapter)

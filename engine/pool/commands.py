@@ -17,6 +17,7 @@ from citadel.wire.messages import CommandResult
 from engine.pool import frames
 from engine.pool.admission import PRIORITY_OF_CLASS
 from engine.pool.answers import error_of, ingest
+from engine.pool.autoscale import Load
 from engine.pool.crew import Crew
 from engine.pool.memory import Memory, Placed, PoolResult
 from engine.pool.scheduler import NORMAL, Call, Instruction, Recall, Scheduler, Send
@@ -286,6 +287,22 @@ class Commands:
                 return call.name, call.tool
         call = next(iter(seat.calls.values()))
         return call.name, call.tool
+
+    def number_run_by(self, worker: Worker) -> int:
+        """How many commands it runs at once."""
+        seat = self.scheduler.seats.get(worker.id)
+        return sum(number in seat.calls for number in worker.running) if seat else 0
+
+    def load(self) -> Load:
+        """What there is to do, for the pool's own size."""
+        queued = self.scheduler.queued
+        waits = (call for call in self.scheduler.calls.values() if not call.worker)
+        oldest = cast("Command | None", next(waits, None)) if queued else None
+        return Load(
+            queued=queued,
+            wait_seconds=self._loop.time() - oldest.submitted if oldest else 0.0,
+            busy=sum(bool(seat.calls) for seat in self.scheduler.seats.values()),
+        )
 
     # ── ends ─────────────────────────────────────────────────────────────────────────────────
 

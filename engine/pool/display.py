@@ -1,4 +1,4 @@
-"""Measures the workers of a pool and shows them: topic `worker`, and the wire's statuses.
+"""Shows the workers of a pool: topic `worker`, and the wire's statuses.
 
 Loop thread only. A worker's row is published when something changed, at most once an interval.
 """
@@ -6,15 +6,12 @@ Loop thread only. A worker's row is published when something changed, at most on
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-import psutil
-
 from citadel.vocabulary import GONE
-from citadel.wire.messages import PoolStatus, WorkerStatus
+from citadel.wire.messages import PoolStatus, WorkerDetail, WorkerStatus
 from engine.pool.scheduler import Counts
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
@@ -24,17 +21,19 @@ PUBLISH_SECONDS = 0.1
 
 Runs = Callable[[Worker], tuple[str, str]]
 """The id and the tool of the command that a worker runs, or two empty texts."""
+Number = Callable[[Worker], int]
+"""The commands that a worker runs at once."""
 
 
 class Display:
     """What the outside sees of one pool's workers."""
 
-    def __init__(self, pool: str, hub: LiveHub, runs: Runs) -> None:
+    def __init__(self, pool: str, hub: LiveHub, runs: Runs, number: Number) -> None:
         self._pool = pool
+        self._number = number
         self._hub = hub
         self._runs = runs
         self._changed: dict[str, Worker] = {}
-        self._processes: dict[str, psutil.Process] = {}
         self._publish = Coalesced(PUBLISH_SECONDS, self._publish_changed)
 
     def touch(self, worker: Worker) -> None:
@@ -42,32 +41,16 @@ class Display:
         self._changed[worker.id] = worker
         self._publish.soon()
 
-    def gone(self, worker: Worker) -> None:
-        """Publishes the last row of a worker, and takes it away."""
+    def gone(self, worker: Worker) -> WorkerDetail:
+        """Publishes the last row of a worker and takes it away; what is kept of its life."""
         self._changed.pop(worker.id, None)
-        self._processes.pop(worker.id, None)
         self._hub.publish("worker", self._row(worker, worker.state))
         self._hub.publish("worker", self._row(worker, GONE))
+        return self.detail(worker)
 
     def cancel(self) -> None:
         """Publishes no more."""
         self._publish.cancel()
-
-    def measure(self, workers: Iterable[Worker]) -> None:
-        """Reads memory and CPU of the workers' processes."""
-        for worker in workers:
-            if not worker.pid or worker.exited:
-                continue
-            if (usage := worker.usage) is not None:
-                self._used(worker, *usage)
-                continue
-            with contextlib.suppress(psutil.Error):
-                process = self._processes.get(worker.id)
-                if process is None:
-                    process = self._processes[worker.id] = psutil.Process(worker.pid)
-                with process.oneshot():
-                    rss, cpu = process.memory_info().rss, process.cpu_percent() / 100
-                self._used(worker, rss, cpu)
 
     def status(self, worker: Worker) -> WorkerStatus:
         """A worker, as the wire has it."""
@@ -82,12 +65,22 @@ class Display:
             command_id=command_id,
             tool=tool,
             started_unix_nanos=worker.started_ns,
+            node=worker.node,
+            missed_heartbeats=worker.missed,
+            taint=worker.taint,
+            running=self._number(worker),
         )
 
-    def _used(self, worker: Worker, rss: int, cpu: float) -> None:
-        if (rss, cpu) != (worker.rss_bytes, worker.cpu):
-            worker.rss_bytes, worker.cpu = rss, cpu
-            self.touch(worker)
+    def detail(self, worker: Worker) -> WorkerDetail:
+        """The life of a worker."""
+        return WorkerDetail(
+            pool=self._pool,
+            status=self.status(worker),
+            history=worker.record.history(time.time_ns()),
+            memory=worker.record.memory(),
+            output=tuple(worker.output),
+            ended=worker.how_it_ended() if worker.state in ("stopped", "lost") else "",
+        )
 
     def _publish_changed(self) -> None:
         changed, self._changed = self._changed, {}
@@ -110,11 +103,11 @@ class Display:
             worker.started_ns,
             worker.since_ns,
             worker.cause,
-            "",
-            0,
-            0,
-            "",
-            int(worker.state == "busy"),
+            worker.node,
+            worker.pss_bytes,
+            worker.missed,
+            worker.taint,
+            self._number(worker),
             time.time_ns(),
         )
 

@@ -15,6 +15,7 @@ from citadel.adapter import Adapter
 from citadel.errors import AdapterFailed, CitadelError, EngineError
 from citadel.tools import BoundTool
 from citadel.vocabulary import Profile
+from engine.pool import limits
 
 TOKEN_VARIABLE = "CITADEL_WORKER_TOKEN"  # noqa: S105 - a name
 MAX_TRACEBACK = 8_000
@@ -40,6 +41,8 @@ class Charge:
     """Of one session."""
     threshold_bytes: int = 128 << 10
     """Larger values go through shared memory."""
+    limits: dict[str, int | str] = field(default_factory=dict[str, int | str])
+    """What it may use; see `engine.pool.limits`."""
     path: list[str] = field(default_factory=list[str])
     """Where modules are looked for. The spawner says it, and what follows."""
     link: str = ""
@@ -88,7 +91,11 @@ def told(error: BaseException, tool: str) -> list[Any]:
         return ["CommandFailed", text, remedy, {"type": "Unsendable"}]
     kind = type(error).__qualname__
     details = {"type": kind, "traceback": _trace(error)}
-    return ["CommandFailed", f"{tool} raised {kind}: {_said(error)}", "", details]
+    text = f"{tool} raised {kind}: {_said(error)}"
+    if limit := limits.named(error):
+        details["limit"] = limit
+        return ["CommandFailed", f"{text} ({limit})", "Raise the limit, or ask for less", details]
+    return ["CommandFailed", text, "", details]
 
 
 def error_from(

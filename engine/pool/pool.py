@@ -17,6 +17,7 @@ from citadel.vocabulary import PoolState
 from citadel.wire.messages import CommandResult, PoolStatus
 from engine.pool import frames
 from engine.pool.admission import admit
+from engine.pool.autoscale import Load
 from engine.pool.commands import Commands
 from engine.pool.crew import Crew
 from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
@@ -197,6 +198,10 @@ class Pool:
         """The id and the tool of the command that it runs, or is about to."""
         return self.commands.run_by(worker)
 
+    def worker_runs_number(self, worker: Worker) -> int:
+        """How many commands it runs at once."""
+        return self.commands.number_run_by(worker)
+
     # ── what the crew says ───────────────────────────────────────────────────────────────────
 
     def crew_failed(self, worker: Worker, *, serving: int) -> None:
@@ -213,6 +218,10 @@ class Pool:
             self._tell("pool.failed", "error")
         self._ready.set()
         self.commands.act(self.commands.scheduler.fail_all(error))
+
+    def crew_load(self) -> Load:
+        """What there is to do, for the pool's own size."""
+        return self.commands.load()
 
     def crew_changed(self) -> None:
         """A worker more or less."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from citadel.errors import Conflict, NotFound
 from citadel.values import Parcel
-from citadel.wire.messages import CommandResult, PoolStatus, Tool
+from citadel.wire.messages import CommandResult, PoolStatus, Tool, WorkerDetail
 from engine.pool.births import Births
 from engine.pool.memory import Lease, PoolResult
 from engine.pool.pool import Pool
@@ -113,6 +113,14 @@ class Pools:
         self._recorder.event("pool.resized", subject=pool, message=f"{size} workers")
         found.changed()
         return found.status()
+
+    def inspect_worker(self, pool: str, worker: str) -> WorkerDetail:
+        """The life of a worker, also of one that ended lately.
+
+        Raises:
+            NotFound: there is no such worker, or no more.
+        """
+        return self._known(pool).crew.inspect(worker)
 
     async def recycle(self, pool: str, worker: str = "") -> PoolStatus:
         """Replaces one worker, or all, without losing capacity."""

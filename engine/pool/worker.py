@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import time
 from collections import deque
@@ -18,8 +19,11 @@ from typing import Any, Protocol
 from citadel.errors import AdapterFailed, CitadelError, WireError, WorkerLost
 from citadel.vocabulary import WorkerState
 from engine.pool import frames
+from engine.pool.heart import Heart
 from engine.pool.hosting import Charge
 from engine.pool.output import Throttle
+from engine.pool.record import Record
+from engine.pool.recycling import Term
 from engine.pool.settings import PoolSettings
 from engine.pool.spawn import UNKNOWN_EXIT, Ears, Hosted, Spawner
 
@@ -67,14 +71,24 @@ class Worker:
         self.id = worker_id
         self.state: WorkerState = "starting"
         self.since_ns = self.started_ns = time.time_ns()
+        self.record = Record(self.started_ns)
+        self.heart = Heart(settings.heartbeat)
+        self.term = Term(settings.recycle, random.random())  # noqa: S311 - jitter
         self.ready_at = 0.0
         self.done = self.failed = 0
-        self.rss_bytes, self.cpu = 0, 0.0
+        self.rss_bytes, self.pss_bytes, self.cpu = 0, 0, 0.0
+        self.missed = 0
+        """Heartbeats in a row that did not come."""
+        self.taint = ""
+        """Why it is to be replaced although it lives."""
+        self.limits: dict[str, int | str] = {}
         self.cause = ""
         self.output: deque[str] = deque(maxlen=OUTPUT_LINES)
         self.refusal = self.traceback = self.remedy = ""
         self.killed = False
         """By us: an operator, a grace that ran out, garbage."""
+        self.proved = False
+        """Whether it may serve: where workers died when they were ready, it lived for a while."""
         self.admitted = False
         """Whether it is given commands."""
         self._settings = settings
@@ -115,6 +129,10 @@ class Worker:
         """Resident bytes and share of a CPU, when another machine tells; None: measure it."""
         return self._hosted.usage() if self._hosted and self._hosted.usage else None
 
+    def age(self, now: float) -> float:
+        """Seconds since it was ready, at that time of the monotonic clock."""
+        return now - self.ready_at if self.ready_at else 0.0
+
     def runs(self, number: int) -> bool:
         """Whether it has begun a command, and none after it in the same thread."""
         return number in self.running
@@ -139,6 +157,7 @@ class Worker:
         """Goes to another state."""
         if state != self.state:
             self.state, self.since_ns = state, time.time_ns()
+            self.record.to(state, self.since_ns, cause)
         self.cause = cause or self.cause
 
     def kill(self, cause: str = "") -> None:
@@ -166,7 +185,7 @@ class Worker:
         """The exit in words: the signal or the exit code, and what was printed last."""
         if self.refusal:
             return self.refusal
-        code = self._code
+        code = self.code
         if code is None:
             text = "its process did not start"
         elif code == UNKNOWN_EXIT:
@@ -182,6 +201,11 @@ class Worker:
         return text
 
     @property
+    def spare(self) -> bool:
+        """Whether it stands by, set up, outside the schedule."""
+        return self.state == "ready" and not self.admitted
+
+    @property
     def exited(self) -> bool:
         """Whether its process has ended."""
         return bool(self._hosted and self._hosted.process.exited.done())
@@ -189,10 +213,11 @@ class Worker:
     @property
     def orphaned(self) -> bool:
         """Whether it ended with its machine, or with the zygote that it was forked from."""
-        return self._code == UNKNOWN_EXIT
+        return self.code == UNKNOWN_EXIT
 
     @property
-    def _code(self) -> int | None:
+    def code(self) -> int | None:
+        """Its exit code, or the signal's number, negative; None before its end."""
         return self._hosted.process.exited.result() if self._hosted and self.exited else None
 
     def lost(self, command: str) -> CitadelError:
@@ -254,6 +279,7 @@ class Worker:
             session_limit=settings.sessions.limit,
             variables_bytes=settings.sessions.variables_bytes,
             threshold_bytes=settings.memory.threshold_bytes,
+            limits=self.limits,
         )
         ears = Ears(
             on_line=self._printed,

@@ -72,6 +72,8 @@ EVENTS = MappingProxyType(
         "pool.degraded": "New workers of a pool do not stay; the old ones serve",
         "pool.recovered": "A failed pool serves again",
         "pool.resized": "A pool has another size",
+        "pool.scaled": "A pool changed its own size",
+        "pool.limits": "A limit of a pool's workers has no effect here",
         "zygote.refused": "A zygote cannot fork workers; they are started plainly",
         "zygote.lost": "A zygote died, and its workers with it",
         "node.joined": "A node of a Ray cluster hosts workers",

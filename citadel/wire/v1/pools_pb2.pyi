@@ -126,14 +126,16 @@ class WorkerDetail(_message.Message):
     def __init__(self, pool: _Optional[str] = ..., status: _Optional[_Union[WorkerStatus, _Mapping]] = ..., history: _Optional[_Iterable[_Union[StateChange, _Mapping]]] = ..., memory: _Optional[_Iterable[_Union[MemoryPoint, _Mapping]]] = ..., output: _Optional[_Iterable[str]] = ..., ended: _Optional[str] = ...) -> None: ...
 
 class StateChange(_message.Message):
-    __slots__ = ("state", "since_unix_nanos", "cause")
+    __slots__ = ("state", "since_unix_nanos", "cause", "seconds")
     STATE_FIELD_NUMBER: _ClassVar[int]
     SINCE_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
     state: str
     since_unix_nanos: int
     cause: str
-    def __init__(self, state: _Optional[str] = ..., since_unix_nanos: _Optional[int] = ..., cause: _Optional[str] = ...) -> None: ...
+    seconds: float
+    def __init__(self, state: _Optional[str] = ..., since_unix_nanos: _Optional[int] = ..., cause: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class MemoryPoint(_message.Message):
     __slots__ = ("time_unix_nanos", "rss_bytes", "pss_bytes")

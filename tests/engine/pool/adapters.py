@@ -178,6 +178,27 @@ class Wild(Adapter):
         os._exit(0)
 
     @tool
+    def eats(self, size: int) -> int:
+        """Takes memory and keeps it."""
+        self.eaten = b"x" * size
+        return len(self.eaten)
+
+    @tool
+    def opens(self, files: int) -> None:
+        with contextlib.ExitStack() as stack:
+            for _ in range(files):
+                stack.enter_context(Path("/dev/null").open())
+
+    @tool
+    def spins(self) -> None:
+        while True:
+            pass
+
+    @tool
+    def cgroup(self) -> str:
+        return Path("/proc/self/cgroup").read_text()
+
+    @tool
     def closes_everything(self) -> None:
         os.closerange(3, 4096)
 

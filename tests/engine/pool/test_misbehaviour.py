@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from citadel.errors import AdapterFailed, CommandFailed, MessageTooLarge, WorkerLost
-from engine.pool import crew, restarts
+from engine.pool import restarts, watch
 from engine.pool.output import LINES_A_SECOND
 from engine.pool.settings import PoolCommand
 
@@ -204,7 +204,7 @@ async def test_old_workers_stay_when_new_ones_do_not_start(make, fickle):
 
 
 async def test_a_worker_that_is_not_well_is_replaced(make, fickle, monkeypatch):
-    monkeypatch.setattr(crew, "HEALTH_TICKS", 1)
+    monkeypatch.setattr(watch, "HEALTH_TICKS", 1)
     _, well = fickle
     bench = await make("adapters:Fickle")
     before = bench.workers()
