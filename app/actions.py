@@ -41,7 +41,10 @@ PERSPECTIVES = (
         name="bridge", title="Bridge", key="Ctrl+1", hint="Overview of pools, latency and Sentinels"
     ),
     Perspective(
-        name="fleet", title="Fleet", key="Ctrl+2", hint="Pools, workers, Sentinels and missions"
+        name="fleet",
+        title="Fleet",
+        key="Ctrl+2",
+        hint="Pools, workers, sessions, Sentinels and missions",
     ),
     Perspective(name="cinema", title="Cinema", key="Ctrl+3", hint="Traces, span by span"),
     Perspective(
@@ -141,6 +144,80 @@ ACTIONS: tuple[Action, ...] = (
         words="agent new",
     ),
     Action(
+        name="pool.pause",
+        title="Pause the pool…",
+        menu="Fleet",
+        icon="pause",
+        needs_engine=True,
+        hint="Its commands wait",
+        words="hold stop queue",
+    ),
+    Action(
+        name="pool.resume",
+        title="Resume the pool",
+        menu="Fleet",
+        icon="play",
+        needs_engine=True,
+        words="continue serve",
+    ),
+    Action(
+        name="pool.drain",
+        title="Drain the pool…",
+        menu="Fleet",
+        icon="drain",
+        needs_engine=True,
+        hint="What waits still runs, new commands are refused",
+        words="stop empty refuse",
+    ),
+    Action(
+        name="pool.resize",
+        title="Resize the pool…",
+        menu="Fleet",
+        icon="resize",
+        needs_engine=True,
+        words="workers scale autoscale min max more less",
+    ),
+    Action(
+        name="pool.recycle",
+        title="Recycle the pool's workers…",
+        menu="Fleet",
+        icon="recycle",
+        needs_engine=True,
+        words="restart replace",
+    ),
+    Action(
+        name="worker.recycle",
+        title="Recycle the worker",
+        menu="Fleet",
+        icon="recycle",
+        needs_engine=True,
+        words="restart replace",
+    ),
+    Action(
+        name="worker.kill",
+        title="Kill the worker…",
+        menu="Fleet",
+        icon="kill",
+        needs_engine=True,
+        words="end process",
+    ),
+    Action(
+        name="session.end",
+        title="End the session…",
+        menu="Fleet",
+        icon="stop",
+        needs_engine=True,
+        words="close variables",
+    ),
+    Action(
+        name="poison.release",
+        title="Show poison, release it…",
+        menu="Fleet",
+        icon="unlock",
+        needs_engine=True,
+        words="quarantine crash input arguments",
+    ),
+    Action(
         name="defence.strict",
         title="Strict mode",
         menu="Engine",
@@ -170,7 +247,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(name="app.quit", title="Quit", menu="Engine", key="Ctrl+Q"),
 )
 
-MENUS = ("Engine", "Edit", "View", "Docks", "Clock")
+MENUS = ("Engine", "Fleet", "Edit", "View", "Docks", "Clock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

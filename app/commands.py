@@ -2,7 +2,8 @@
 
 A command is an RPC's name and its request message; nothing here does I/O. Views make commands with
 the functions below and hand them to a `CommandSink` (app/link.py is the real one). The outcome
-comes back on the main thread, to `then`. A command that can be undone carries its inverse.
+comes back on the main thread, to `then`. A command that can be undone carries its inverse. Those
+on pools are in app/poolcommands.py.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class Command:
     changes: bool = False
     """Whether it changes the engine; reads raise no notice when they succeed."""
     undo: Command | None = None
+    consequence: str = ""
+    """What it does to what runs and waits, for the question before it."""
+    quiet: bool = False
+    """The one who sent it shows how it failed; no notice is raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,50 +81,9 @@ class RecordingSink:
             then(Outcome(command=self.sent[index], reply=reply, error=error))
 
 
-def _change(reason: str, revision: int = 0) -> wire.Change:
+def change(reason: str, revision: int = 0) -> wire.Change:
+    """What every change carries: who, why, and the revision that it rests on."""
     return wire.Change(revision=revision, actor=ACTOR, reason=reason)
-
-
-# ── pools ───────────────────────────────────────────────────────────────────────────────────────
-def resize_pool(pool: str, size: int, *, was: int | None = None) -> Command:
-    """Sets the number of workers."""
-
-    def to(number: int) -> Command:
-        return Command(
-            method="Pools.Resize",
-            request=wire.ResizeRequest(pool=pool, size=number, change=_change("resized by hand")),
-            title=f"Resize pool {pool} to {number}",
-            changes=True,
-        )
-
-    return replace(to(size), undo=None if was is None else to(was))
-
-
-def recycle_pool(pool: str, worker: str = "") -> Command:
-    """Replaces one worker, or all of them, without losing commands."""
-    return Command(
-        method="Pools.Recycle",
-        request=wire.RecycleRequest(pool=pool, worker=worker, change=_change("recycled by hand")),
-        title=f"Recycle {f'worker {worker}' if worker else f'pool {pool}'}",
-        changes=True,
-    )
-
-
-def kill_worker(pool: str, worker: str) -> Command:
-    """Kills a worker's process; its running command fails."""
-    return Command(
-        method="Pools.KillWorker",
-        request=wire.KillWorkerRequest(pool=pool, worker=worker, change=_change("killed by hand")),
-        title=f"Kill worker {worker}",
-        changes=True,
-    )
-
-
-def list_tools(pool: str) -> Command:
-    """The tools of a pool."""
-    return Command(
-        method="Pools.Tools", request=wire.ToolsRequest(pool=pool), title=f"Tools of {pool}"
-    )
 
 
 # ── Sentinels ───────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +98,7 @@ def spawn_sentinel(
             behaviour=behaviour,
             mission_id=mission_id,
             options_json=options_json,
-            change=_change("spawned by hand"),
+            change=change("spawned by hand"),
         ),
         title=f"Spawn {behaviour} {sentinel}".strip(),
         changes=True,
@@ -145,7 +109,7 @@ def stop_sentinel(sentinel: str) -> Command:
     """Stops a Sentinel."""
     return Command(
         method="Sentinels.Stop",
-        request=wire.StopRequest(id=sentinel, change=_change("stopped by hand")),
+        request=wire.StopRequest(id=sentinel, change=change("stopped by hand")),
         title=f"Stop Sentinel {sentinel}",
         changes=True,
     )
@@ -155,7 +119,7 @@ def restart_sentinel(sentinel: str) -> Command:
     """Starts a stopped or quarantined Sentinel with a fresh restart count."""
     return Command(
         method="Sentinels.Restart",
-        request=wire.RestartRequest(id=sentinel, change=_change("restarted by hand")),
+        request=wire.RestartRequest(id=sentinel, change=change("restarted by hand")),
         title=f"Restart Sentinel {sentinel}",
         changes=True,
     )
@@ -194,7 +158,7 @@ def start_mission(
             name=name,
             mission_class=mission_class,
             parameters_json=parameters_json,
-            change=_change(reason),
+            change=change(reason),
         ),
         title=f"Start mission {name or kind}",
         changes=True,
@@ -205,7 +169,7 @@ def cancel_mission(mission_id: str, name: str = "") -> Command:
     """Cancels a mission."""
     return Command(
         method="Missions.Cancel",
-        request=wire.CancelMissionRequest(id=mission_id, change=_change("cancelled by hand")),
+        request=wire.CancelMissionRequest(id=mission_id, change=change("cancelled by hand")),
         title=f"Cancel mission {name or mission_id}",
         changes=True,
     )
@@ -217,7 +181,7 @@ def set_mission_rate(mission_id: str, rate: float, *, was: float | None = None) 
     def to(value: float) -> Command:
         return Command(
             method="Missions.SetRate",
-            request=wire.SetRateRequest(id=mission_id, rate=value, change=_change("set by hand")),
+            request=wire.SetRateRequest(id=mission_id, rate=value, change=change("set by hand")),
             title=f"Set the rate of {mission_id} to {value:g}/s",
             changes=True,
         )
@@ -246,7 +210,7 @@ def apply_sampling(
     """Puts a sampling policy in force; refused when the revision is stale."""
     return Command(
         method="Sampling.Apply",
-        request=wire.ApplySamplingRequest(rules=tuple(rules), change=_change(reason, revision)),
+        request=wire.ApplySamplingRequest(rules=tuple(rules), change=change(reason, revision)),
         title="Change the sampling policy",
         changes=True,
     )
@@ -276,7 +240,7 @@ def apply_defense(
     return Command(
         method="Defense.Apply",
         request=wire.ApplyDefenseRequest(
-            strict=strict, layers=tuple(layers), change=_change(reason, revision)
+            strict=strict, layers=tuple(layers), change=change(reason, revision)
         ),
         title="Change the guards' configuration",
         changes=True,

@@ -12,6 +12,7 @@ from app import targets
 from app.actions import ACTIONS, DOCKS, PERSPECTIVES, Entry
 from app.targets import Target
 from app.views.connect import ConnectDialog
+from app.views.fleet.view import key_of
 from app.views.strict import set_strict
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Handlers:
             "engine.disconnect": self._link.disconnect,
             "mission.start": fleet.ask_mission,
             "sentinel.spawn": fleet.ask_spawn,
+            **{name: partial(fleet.act, name) for name in fleet.action_names()},
             "defence.strict": self._toggle_strict,
             "edit.undo": room.undo_last,
             "edit.filter": self._focus_filter,
@@ -58,11 +60,13 @@ class Handlers:
 
     def show_enabled(self) -> None:
         """Enables what can be done now."""
-        live = self._room.store.connection.live
+        live, fleet = self._room.store.connection.live, self._furniture.fleet
+        fitting = {name: fleet.can(name) for name in fleet.action_names()}
+        fitting["edit.undo"] = len(self._room.undo) > 0
         for action in ACTIONS:
             made = self._room.window.actions_by_name.get(action.name)
             if made is not None and action.needs_engine:
-                made.setEnabled(live and (action.name != "edit.undo" or len(self._room.undo) > 0))
+                made.setEnabled(live and fitting.get(action.name, True))
         strict = self._room.window.actions_by_name["defence.strict"]
         strict.setChecked(self._room.store.strict)
 
@@ -74,7 +78,7 @@ class Handlers:
             Entry(
                 name=action.name,
                 title=action.title,
-                detail=action.hint,
+                detail=self._target(action.name) or action.hint,
                 key=action.key,
                 words=f"{action.words} {action.menu}",
                 enabled=actions[action.name].isEnabled(),
@@ -88,19 +92,32 @@ class Handlers:
             ("worker", store.workers),
             ("sentinel", store.sentinels),
             ("mission", store.missions),
+            ("session", store.sessions),
+            ("poison", store.poison),
         ):
             for row in list(rows.values())[:PALETTE_ROWS]:
-                name = row.get("name") or row["id"]
-                key = row["name"] if topic == "pool" else row["id"]
+                key = key_of(topic, row)
+                name = row["tool"] if topic == "poison" else row.get("name") or key
                 detail = f"{topic} · {row['state']}"
                 found.append(Entry(name=f"row.{topic}:{key}", title=str(name), detail=detail))
         return found
+
+    def _target(self, name: str) -> str:
+        """What an action of Fleet would be done to: "python", "python-2 in python"."""
+        fleet = self._furniture.fleet
+        if name not in fleet.action_names() or (row := fleet.target(name)) is None:
+            return ""
+        topic = name.partition(".")[0]
+        if topic == "pool":
+            return str(row["name"])
+        thing = row["tool"] if topic == "poison" else key_of(topic, row)
+        return f"{thing} in {row['pool']}"
 
     def choose(self, entry: Entry) -> None:
         """Does what was chosen in the palette."""
         if entry.name.startswith("row."):
             topic, _, key = entry.name.removeprefix("row.").partition(":")
-            self._go_to_row(topic, key)
+            self.go_to_row(topic, key)
         else:
             self._room.window.actions_by_name[entry.name].trigger()
 
@@ -114,22 +131,16 @@ class Handlers:
             field.setText(text)
             field.returnPressed.emit()
 
-    def _go_to_row(self, topic: str, key: str) -> None:
-        window, fleet = self._room.window, self._furniture.fleet
-        window.go("fleet")
-        panel = fleet.panels[topic]
-        panel.filter.clear()
+    def go_to_row(self, topic: str, key: str) -> bool:
+        """Shows a row in Fleet, and so in the Inspector; whether it is there."""
+        self._room.window.go("fleet")
+        fleet = self._furniture.fleet
         fleet.refresh(self._room.now_ns())
-        name = "name" if topic == "pool" else "id"
-        for row in range(panel.table.filtered.rowCount()):
-            if panel.table.row_at(row)[name] == key:
-                panel.table.select_row(row)
-                panel.table.scrollTo(panel.table.filtered.index(row, 0))
-                panel.table.setFocus()
-                return
+        return fleet.show_row(topic, key)
 
     def _open_palette(self) -> None:
         if self._room.palette is not None:
+            self.show_enabled()
             self._room.palette.open()
 
     # ── connection ──────────────────────────────────────────────────────────────────────────────
@@ -175,7 +186,9 @@ class Handlers:
         self.show_enabled()
 
     def _focus_filter(self) -> None:
-        view = self._room.window.current()
+        view, inspector = self._room.window.current(), self._furniture.inspector
+        if inspector.isAncestorOf(self._room.application.focusWidget() or view):
+            view = inspector
         focus = getattr(view, "focus_filter", None)
         if focus is not None:
             focus()

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QByteArray, QSettings
 from PySide6.QtWidgets import QMainWindow
 
-VERSION = 3
-"""Another number when docks or tool bars come or go."""
+VERSION = 4
+"""Another number when docks or tool bars come or go, or a default layout is another."""
 
 
 class Layout:

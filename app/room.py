@@ -137,6 +137,7 @@ class ControlRoom:
         self.frame = furniture.frame_clock(self.window, made, self.store, self.clock, self.now_ns)
         self.frame.watch(self.window.curtain, lambda _now: self._show_age(), ("connection",))
         self.frame.start()
+        made.fleet.moved.connect(handlers.show_enabled)
         handlers.show_enabled()
         self.handlers = handlers
         self.furnished.set()
@@ -222,6 +223,8 @@ class ControlRoom:
     def _on_ended(self, outcome: Outcome) -> None:
         command, error = outcome.command, outcome.error
         if error is not None:
+            if command.quiet:
+                return
             away = isinstance(error, Unavailable) or not self.store.connection.live
             if isinstance(error, Conflict):
                 self._say("warning", f"{command.title}: {error.message}", remedy=error.remedy)

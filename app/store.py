@@ -4,9 +4,10 @@ It holds rows and histories, takes batches, and counts a generation a topic, so 
 what moved. It refuses to know Qt, clocks, sockets or widgets; times come with the rows. Main
 thread only.
 
-The histories of latencies, spans and series are app/models/{latency,spans,series}.py. The store
-feeds them with `latency.append(table)`, `spans.append(table)`, `series.counter(name, time_ns,
-total)` and `series.gauge(name, time_ns, value)`, and empties each with `clear()`.
+The histories of latencies, spans, series and workers' lives are
+app/models/{latency,spans,series,lives}.py. The store feeds them with `latency.append(table)`,
+`spans.append(table)`, `series.counter(name, time_ns, total)`, `series.gauge(name, time_ns, value)`
+and `lives.take(row)`, and empties each with `clear()`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from app.models.latency import LatencyHistory
+from app.models.lives import Lives
 from app.models.series import SeriesHistory
 from app.models.spans import SpanColumns
 from citadel.vocabulary import GONE
@@ -39,6 +41,17 @@ STRIPS = 2_000
 """The most Sentinels whose strips are kept, the oldest go first."""
 
 GAPS_KEPT = 100
+
+POOL_GAUGES = (
+    "queued",
+    "queued_urgent",
+    "queued_normal",
+    "queued_later",
+    "queue_wait",
+    "running",
+    "size",
+)
+"""What a pool's history keeps besides its totals."""
 
 
 class RowLog:
@@ -134,6 +147,7 @@ class FleetStore:
         self.latency = LatencyHistory()
         self.spans = SpanColumns()
         self.series = SeriesHistory()
+        self.lives = Lives()
         self.sentinel_history: dict[str, deque[tuple[int, str]]] = {}
         self.connection = ConnectionState()
         self.generation: dict[str, int] = dict.fromkeys((*STREAMED, "connection"), 0)
@@ -173,7 +187,7 @@ class FleetStore:
             keyed.clear()
         for log in (self.events, self.verdicts, self.audit):
             log.clear()
-        for history in (self.latency, self.spans, self.series):
+        for history in (self.latency, self.spans, self.series, self.lives):
             history.clear()
         self.sentinel_history.clear()
         self.sampling = self.defense = None
@@ -224,6 +238,7 @@ class FleetStore:
     def _take_workers(self, new: list[Row]) -> None:
         for row in new:
             _put(self.workers, (row["pool"], row["id"]), row)
+            self.lives.take(row)
 
     def _take_sessions(self, new: list[Row]) -> None:
         for row in new:
@@ -263,10 +278,12 @@ class FleetStore:
             name, time_ns = row["name"], row["time_ns"]
             _put(self.pools, name, row)
             if row["state"] == GONE:
-                for key in [key for key in self.workers if key[0] == name]:
-                    del self.workers[key]
+                for keyed in (self.workers, self.sessions, self.poison):
+                    for key in [key for key in keyed if key[0] == name]:
+                        del keyed[key]
+                self.lives.end_all(name)
                 continue
-            for gauge in ("queued", "running", "size"):
+            for gauge in POOL_GAUGES:
                 self.series.gauge(f"pool.{gauge}.{name}", time_ns, float(row[gauge]))
             for total in ("submitted", "done", "failed"):
                 self.series.counter(f"pool.{total}.{name}", time_ns, float(row[total]))

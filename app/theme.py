@@ -41,7 +41,13 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "restarting": "down",
         "quarantined": "cross",
         "serving": "ring",
+        "paused": "pause",
         "failed": "cross",
+        "breaker_closed": "ring",
+        "breaker_open": "cross",
+        "breaker_half_open": "diamond",
+        "open": "ring",
+        "counted": "diamond",
         "running": "disc",
         "finished": "square",
         "cancelled": "dash",
@@ -93,6 +99,10 @@ class Theme:
     def heat(self) -> list[str]:
         """The stops of the heat scale, from nothing to most."""
         return [self.colors[f"heat.{index}"] for index in range(self._count("heat."))]
+
+    def priority(self, priority: str) -> str:
+        """The colour of commands of a priority: urgent, normal or later."""
+        return self.colors[f"priority.{priority}"]
 
     def rgb(self, token: str) -> tuple[int, int, int]:
         """A colour as three numbers of 0–255."""

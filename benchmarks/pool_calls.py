@@ -31,6 +31,8 @@ from engine.telemetry.sampling import Sampler
 WORKERS = 2
 IN_FLIGHT = 64
 CALLS = 4_000
+ALONE = 1_000
+"""Calls of a round in which each waits for the one before."""
 NO_ARGUMENTS = b"\x80"
 
 
@@ -54,7 +56,7 @@ def run() -> list[Ratio]:
         async def peer_call() -> None:
             await loop.run_in_executor(executor, noop)
 
-        rows: list[Ratio] = []
+        rows = _alone(runner, peer_call)
         for rate, what, cost, bar in (
             (0.0, "traces sampled out", _wall, "≤ 0.25"),
             (0.0, "traces sampled out, CPU time of all processes", _cpu, ""),
@@ -72,6 +74,32 @@ def run() -> list[Ratio]:
                     )
                 )
         return rows
+
+
+def _alone(runner: asyncio.Runner, peer_call: Callable[[], Awaitable[None]]) -> list[Ratio]:
+    """One call at a time: what its caller waits."""
+    with _Ours(runner, 0.0) as ours:
+        return [
+            interleaved(
+                lambda share=share: runner.run(_waited(ours.call, share)),
+                lambda share=share: runner.run(_waited(peer_call, share)),
+                name=f"no-op call, one at a time, {name}",
+                peer_name="ProcessPoolExecutor",
+                unit="µs",
+                bar=bar,
+            )
+            for name, share, bar in (("median", 0.5, "≤ 1, stretch 0.6"), ("p99", 0.99, "≤ 1.5"))
+        ]
+
+
+async def _waited(call: Callable[[], Awaitable[None]], share: float) -> float:
+    """The quantile of what calls take, one after the other."""
+    took: list[float] = []
+    for _ in range(ALONE):
+        began = time.perf_counter()
+        await call()
+        took.append(time.perf_counter() - began)
+    return sorted(took)[int(share * ALONE)] * 1e6
 
 
 class _Ours:

@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 
 from citadel import errors
 from citadel.errors import CitadelError
+from citadel.wire.failures import class_of
 
 MAX_MESSAGE = 1_000
 """Bytes of an error's text on the wire, where it is sent twice."""
@@ -90,11 +91,8 @@ def _end(text: str) -> str:
 
 
 def _ours(info: ErrorInfo, message: str) -> CitadelError:
-    cls = getattr(errors, info.reason, errors.EngineError)
-    if not (isinstance(cls, type) and issubclass(cls, CitadelError)):
-        cls = errors.EngineError
     values = dict(info.metadata)
-    return cls(
+    return class_of(info.reason)(
         message,
         subject=values.pop("subject", ""),
         remedy=values.pop("remedy", ""),

@@ -1,6 +1,7 @@
-"""The columns of the Fleet tables and of the logs: declared as data. Pure but for the model's file.
+"""The columns of Sentinels, missions, logs and results: declared as data.
 
-Main thread only.
+Those of pools, workers, sessions and poison are in app/models/pools.py. Pure but for the model's
+file. Main thread only.
 """
 
 from __future__ import annotations
@@ -9,94 +10,20 @@ import json
 from typing import Any
 
 from app import figures
+from app.models.columns import count_column, since_column, state_column
 from app.models.table import ColumnSpec, column
 from app.store import Row
-
-
-def _since(key: str, title: str = "Since") -> ColumnSpec:
-    return ColumnSpec(
-        title=title,
-        text=lambda row, now: figures.ago(row[key], now),
-        sort=lambda row: row[key],
-        tip=lambda row, _now: figures.moment(row[key]),
-        right=True,
-        width=72,
-        moves=True,
-    )
-
-
-def _count(title: str, key: str, width: int = 72) -> ColumnSpec:
-    return column(
-        title, key, text=lambda row, _now: figures.count(row[key]), right=True, width=width
-    )
-
-
-def _state(width: int = 112) -> ColumnSpec:
-    return column("State", "state", state=lambda row: row["state"], width=width)
-
-
-POOLS = (
-    column("Pool", "name", width=96),
-    _state(96),
-    _count("Workers", "size"),
-    _count("Running", "running"),
-    ColumnSpec(
-        title="Queued",
-        text=lambda row, _now: f"{row['queued']:,} / {row['queue_limit']:,}",
-        sort=lambda row: row["queued"],
-        right=True,
-        width=104,
-        bar=lambda row: row["queued"] / max(row["queue_limit"], 1),
-    ),
-    _count("Done", "done", 88),
-    _count("Failed", "failed"),
-    _count("Cancelled", "cancelled", 80),
-    _count("Rejected", "rejected"),
-    column(
-        "Adapter",
-        "adapter",
-        width=240,
-        tip=lambda row, _now: row["error"] or row["adapter"],
-    ),
-)
-
-WORKERS = (
-    column("Worker", "id", width=104),
-    column("Pool", "pool", width=72),
-    _state(96),
-    column("Tool", "tool", width=104),
-    ColumnSpec(
-        title="CPU",
-        text=lambda row, _now: figures.share(row["cpu"]),
-        sort=lambda row: row["cpu"],
-        right=True,
-        width=72,
-        bar=lambda row: min(row["cpu"], 1.0),
-    ),
-    column(
-        "Memory",
-        "rss_bytes",
-        text=lambda row, _now: figures.bytes_(row["rss_bytes"]),
-        right=True,
-        width=80,
-    ),
-    _count("Done", "done", 64),
-    _count("Failed", "failed", 56),
-    _since("started_ns", "Up"),
-    column("PID", "pid", right=True, width=64),
-    column("Cause", "cause", width=200),
-)
 
 SENTINELS = (
     column("Sentinel", "id", width=160),
     column("Behaviour", "behaviour", width=88),
-    _state(),
-    _count("Mailbox", "mailbox"),
-    _count("Handled", "handled"),
-    _count("Restarts", "restarts"),
+    state_column(),
+    count_column("Mailbox", "mailbox"),
+    count_column("Handled", "handled"),
+    count_column("Restarts", "restarts"),
     column("Mission", "mission_id", width=128),
     column("Supervisor", "supervisor", width=96),
-    _since("since_ns", "In state"),
+    since_column("since_ns", "In state"),
     column("Cause", "cause", width=200),
 )
 
@@ -109,7 +36,7 @@ MISSIONS = (
     column("Mission", "name", width=112, tip=lambda row, _now: f"{row['name']} · {row['id']}"),
     column("Kind", "kind", width=72),
     column("Class", "mission_class", width=72),
-    _state(96),
+    state_column(96),
     ColumnSpec(
         title="Progress",
         text=lambda row, _now: f"{row['done']:,} / {row['total']:,}",
@@ -118,8 +45,8 @@ MISSIONS = (
         width=128,
         bar=_progress,
     ),
-    _count("Failed", "failed"),
-    _count("Passes", "passes"),
+    count_column("Failed", "failed"),
+    count_column("Passes", "passes"),
     ColumnSpec(
         title="Rate",
         text=lambda row, _now: figures.rate(row["rate"]) if row["rate"] else "flat out",
@@ -127,7 +54,7 @@ MISSIONS = (
         right=True,
         width=72,
     ),
-    _since("started_ns", "Started"),
+    since_column("started_ns", "Started"),
     column("Error", "error", width=200),
 )
 
@@ -208,12 +135,12 @@ AUDIT = (
 SURVEY = (
     column("File", "path", width=240),
     column("Status", "status", width=72),
-    _count("Lines", "lines"),
-    _count("Tokens", "code_tokens"),
-    _count("Functions", "functions", 88),
-    _count("Classes", "classes"),
-    _count("Complexity, max", "complexity_max", 128),
-    _count("Duplicated lines", "duplicated_lines", 128),
+    count_column("Lines", "lines"),
+    count_column("Tokens", "code_tokens"),
+    count_column("Functions", "functions", 88),
+    count_column("Classes", "classes"),
+    count_column("Complexity, max", "complexity_max", 128),
+    count_column("Duplicated lines", "duplicated_lines", 128),
     column(
         "Size", "bytes", text=lambda row, _now: figures.bytes_(row["bytes"]), right=True, width=80
     ),

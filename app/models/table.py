@@ -27,6 +27,9 @@ SORT_ROLE = Qt.ItemDataRole.UserRole
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
 STATE_ROLE = Qt.ItemDataRole.UserRole + 2
 BAR_ROLE = Qt.ItemDataRole.UserRole + 3
+PARTS_ROLE = Qt.ItemDataRole.UserRole + 4
+TONE_ROLE = Qt.ItemDataRole.UserRole + 5
+TRAIL_ROLE = Qt.ItemDataRole.UserRole + 6
 
 LOG_SHOWN = 5_000
 """The newest rows of a log that a table shows; the store keeps more."""
@@ -37,6 +40,23 @@ class Held:
     """A row on its way through Qt, which would make 64-bit numbers of a dict's and overflow."""
 
     row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a cell that is told apart by a colour of the theme, and by its words."""
+
+    text: str
+    token: str
+    share: float = 0.0
+    """Of the cell's width, for the stacked bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Values for a small curve, on their way through Qt."""
+
+    values: Sequence[float]
 
 
 Index = QModelIndex | QPersistentModelIndex
@@ -55,8 +75,14 @@ class ColumnSpec:
     width: int = 96
     state: Callable[[Row], str] | None = None
     """The state that is drawn as a coloured shape before the text."""
-    bar: Callable[[Row], float] | None = None
-    """A share of 0–1 that is drawn as a bar behind the text."""
+    bar: Callable[[Row], float | None] | None = None
+    """A share of 0–1 that is drawn as a bar behind the text; None draws no bar."""
+    parts: Callable[[Row], tuple[Part, ...]] | None = None
+    """The same text in coloured parts, and a stacked bar of their shares."""
+    tone: Callable[[Row], str] | None = None
+    """The colour of the text, as a token; "" is the plain one."""
+    trail: Callable[[Row], Sequence[float]] | None = None
+    """Values that are drawn as a small curve before the text."""
     moves: bool = False
     """Whether the text depends on the present time."""
 
@@ -126,6 +152,12 @@ def _own_role(spec: ColumnSpec, row: Row, role: int) -> Any:
         return spec.state(row) if spec.state else None
     if role == BAR_ROLE:
         return spec.bar(row) if spec.bar else None
+    if role == PARTS_ROLE:
+        return spec.parts(row) if spec.parts else None
+    if role == TONE_ROLE:
+        return spec.tone(row) if spec.tone else None
+    if role == TRAIL_ROLE:
+        return Trail(spec.trail(row)) if spec.trail else None
     return None
 
 

@@ -6,19 +6,36 @@ import json
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QTextBrowser, QWidget
+from PySide6.QtWidgets import QApplication, QStackedWidget, QTextBrowser, QWidget
 
 from app import figures
 from app.commands import CommandSink, Outcome, inspect_sentinel
+from app.models.readable import Readable
+from app.poolcommands import list_poison
 from app.store import FleetStore, Row
 from app.style import mono_font
 from app.theme import Theme
+from app.views.fleet.poison import input_of
 from app.views.labels import Elided, IconButton, column_of, row_of
+from app.views.worker import WorkerPanel
 from citadel.wire.messages import SentinelDetail
 
 _JSON_COLUMNS = frozenset(
-    {"attributes", "reasons", "before", "after", "summary", "parameters", "rules", "layers"}
+    {
+        "attributes",
+        "reasons",
+        "before",
+        "after",
+        "summary",
+        "parameters",
+        "rules",
+        "layers",
+        "variables",
+    }
 )
+_SECONDS = frozenset({"queue_wait"})
+_NAMES = ("name", "id", "key", "tool", "layer", "action")
+"""What a row is called, whichever it has."""
 
 
 class Inspector(QWidget):
@@ -32,6 +49,7 @@ class Inspector(QWidget):
         self._topic = ""
         self._row: Row | None = None
         self._detail: SentinelDetail | None = None
+        self._input: Readable | None = None
         self._html = ""
         self.setProperty("role", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -47,18 +65,32 @@ class Inspector(QWidget):
         self.header = QWidget()
         self.header.setLayout(head)
         self.text.setProperty("role", "plain")
-        self.setLayout(column_of(self.text))
+        self.worker = WorkerPanel(store, theme, sink)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.text)
+        self.pages.addWidget(self.worker)
+        self.setLayout(column_of(self.pages))
+        self._now_ns = 0
         self._show()
 
     def inspect(self, topic: str, row: Row) -> None:
         """Shows a row of a topic."""
-        self._topic, self._row, self._detail = topic, row, None
+        self._topic, self._row, self._detail, self._input = topic, row, None, None
         if topic == "sentinel":
             self._sink.send(inspect_sentinel(row["id"]), self._on_detail)
+        elif topic == "poison":
+            self._sink.send(list_poison(row["pool"]), lambda outcome: self._on_poison(row, outcome))
+        elif topic == "worker":
+            self.worker.inspect(row)
+            self.worker.refresh(self._now_ns or row["time_ns"])
+        self.pages.setCurrentWidget(self.worker if topic == "worker" else self.text)
         self._show()
 
-    def refresh(self, _now_ns: int) -> None:
+    def refresh(self, now_ns: int) -> None:
         """Follows the row that is shown, when it is one of present state."""
+        self._now_ns = now_ns
+        if self._topic == "worker":
+            self.worker.refresh(now_ns)
         row = self._present()
         if row is not None and row is not self._row:
             self._row = row
@@ -68,8 +100,14 @@ class Inspector(QWidget):
         """Takes other colours."""
         self._theme = theme
         self.copy.set_theme(theme)
+        self.worker.set_theme(theme)
         self._html = ""
         self._show()
+
+    def focus_filter(self) -> None:
+        """Where Ctrl+F leads from here: what a worker printed."""
+        if self._topic == "worker":
+            self.worker.focus_filter()
 
     def copy_json(self) -> None:
         """Puts the row on the clipboard."""
@@ -90,6 +128,10 @@ class Inspector(QWidget):
                 return store.sentinels.get(row["id"])
             case "mission":
                 return store.missions.get(row["id"])
+            case "session":
+                return store.sessions.get((row["pool"], row["key"]))
+            case "poison":
+                return store.poison.get((row["pool"], row["fingerprint"]))
             case _:
                 return None
 
@@ -101,6 +143,11 @@ class Inspector(QWidget):
             self._detail = detail
             self._show()
 
+    def _on_poison(self, row: Row, outcome: Outcome) -> None:
+        if self._row is not None and self._row.get("fingerprint") == row["fingerprint"]:
+            self._input = input_of(outcome, row)
+            self._show()
+
     def _show(self) -> None:
         row = self._row
         self.copy.setEnabled(row is not None)
@@ -110,11 +157,14 @@ class Inspector(QWidget):
                 "Select a row, a worker, a Sentinel or a verdict to see it here."
             )
         else:
-            name = row.get("name") or row.get("id") or row.get("layer") or row.get("action") or ""
+            name = next((row[key] for key in _NAMES if row.get(key)), "")
             self.title.setText(f"{self._topic.capitalize()} {name}".strip())
             html = self._table(_opened(row))
             if self._detail is not None:
                 html += self._state(self._detail)
+            if self._input is not None:
+                html += self._paragraph(f"What it was sent. {self._input.note}".strip())
+                html += self._code(self._input.text)
         if html == self._html:
             return
         self._html = html
@@ -136,7 +186,9 @@ class Inspector(QWidget):
     def _value(self, key: str, value: Any) -> str:
         if key.endswith("_ns") and isinstance(value, int):
             return _escaped(figures.moment(value) or "–")
-        if key == "rss_bytes":
+        if key in _SECONDS and isinstance(value, float):
+            return _escaped(figures.seconds(value))
+        if key.endswith("_bytes") and isinstance(value, int):
             return _escaped(figures.bytes_(value))
         if isinstance(value, dict | list):
             return self._code(json.dumps(value, indent=2, ensure_ascii=False))
@@ -184,7 +236,7 @@ def _opened(row: Row) -> dict[str, Any]:
 
 
 def _label(key: str) -> str:
-    return key.removesuffix("_ns").replace("_", " ")
+    return key.removesuffix("_ns").removesuffix("_bytes").replace("_", " ")
 
 
 def _escaped(text: str) -> str:

@@ -131,7 +131,7 @@ class TablePanel(QWidget):
         self.filter.setPlaceholderText("Filter")
         self.filter.setAccessibleName(f"Filter {title}")
         self.filter.setClearButtonEnabled(True)
-        self.filter.setMaximumWidth(220)
+        self.filter.setMaximumWidth(200)
         self.filter.textChanged.connect(self._on_filter)
         self.actions_row = row_of(spacing=GRID_PX // 2)
         self.bar = QWidget()

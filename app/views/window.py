@@ -44,6 +44,8 @@ from app.views.topbar import TopBar
 SIZE = QSize(1600, 900)
 SMALLEST = QSize(960, 600)
 RIGHT_PX, BOTTOM_PX = 376, 208
+INSPECTOR_PX = 424
+"""Where the Inspector has the right side for itself."""
 
 _SHOWN: Mapping[str, tuple[str, ...]] = {
     "bridge": ("sampling", "defence", "inspector", "events", "audit"),
@@ -188,12 +190,7 @@ class MainWindow(QMainWindow):
         # Split before there are tabs: Qt adds a tab when it is to split a dock that has some.
         self.addDockWidget(right, docks["sampling"])
         self.addDockWidget(bottom, docks["events"])
-        beside, how = (
-            ("events", Qt.Orientation.Horizontal)
-            if perspective == "fleet"
-            else ("sampling", Qt.Orientation.Vertical)
-        )
-        self.splitDockWidget(docks[beside], docks["inspector"], how)
+        self.splitDockWidget(docks["sampling"], docks["inspector"], Qt.Orientation.Vertical)
         self.tabifyDockWidget(docks["sampling"], docks["defence"])
         self.tabifyDockWidget(docks["events"], docks["audit"])
         for name, dock in docks.items():
@@ -212,8 +209,8 @@ class MainWindow(QMainWindow):
             self.resizeDocks([upper], [RIGHT_PX], across)
             if inspector in shown:
                 self.resizeDocks([upper, inspector], [5, 3], down)
-        elif inspector in shown and events in shown:
-            self.resizeDocks([events, inspector], [2, 1], across)
+        elif inspector in shown:
+            self.resizeDocks([inspector], [INSPECTOR_PX], across)
         if events in shown:
             self.resizeDocks([events], [BOTTOM_PX], down)
 

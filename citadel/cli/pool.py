@@ -153,7 +153,7 @@ async def _run(
     mission: str,
     config: str,
 ) -> CommandResult:
-    from citadel.client.groups import packed_arguments  # noqa: PLC0415 - gRPC is slow to import
+    from citadel.client.commands import packed_arguments  # noqa: PLC0415 - gRPC is slow to import
     from citadel.wire.messages import Command  # noqa: PLC0415 - as above
 
     command = Command(

@@ -16,11 +16,11 @@ from citadel.client.connection import TLS, Connection
 from citadel.client.groups import (
     DefenseGroup,
     MissionsGroup,
-    PoolsGroup,
     SamplingGroup,
     SentinelsGroup,
     TracesGroup,
 )
+from citadel.client.pools import PoolsGroup
 from citadel.client.watch import Update, watch
 from citadel.errors import InvalidRequest, WrongWireVersion
 from citadel.telemetry import LocalSpan
@@ -37,7 +37,7 @@ class Client:
     def __init__(self, address: str, *, token: str = "", tls: TLS | None = None) -> None:
         self.address = checked_address(address)
         self.connection = Connection(self.address, token=token, tls=tls)
-        self.pools = PoolsGroup(self.connection)
+        self.pools = PoolsGroup(self.connection, self.watch)
         self.sentinels = SentinelsGroup(self.connection)
         self.missions = MissionsGroup(self.connection)
         self.traces = TracesGroup(self.connection)

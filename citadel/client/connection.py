@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from citadel.client.bidi import Bidi
 from citadel.client.spans import ClientSpans
-from citadel.errors import BadConfig, MessageTooLarge, TlsMismatch, Unavailable
+from citadel.errors import BadConfig, CitadelError, MessageTooLarge, TlsMismatch, Unavailable
 from citadel.grpc_status import METADATA_BYTES, from_rpc
 from citadel.wire import codec
+from citadel.wire.codec import Method
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 PROBE_SECONDS = 3.0
@@ -75,10 +76,10 @@ class Connection:
             self._channel = grpc.aio.secure_channel(address, credentials, options=options)
         else:
             self._channel = grpc.aio.insecure_channel(address, options=options)
-        self._metadata: list[tuple[str, str]] = [("citadel-wire-version", str(codec.WIRE_VERSION))]
-        self._stubs: dict[str, Any] = {}
+        self.metadata: list[tuple[str, str]] = [("citadel-wire-version", str(codec.WIRE_VERSION))]
+        self._unary: dict[str, tuple[Method, Any]] = {}
         if token:
-            self._metadata.append(("authorization", f"Bearer {token}"))
+            self.metadata.append(("authorization", f"Bearer {token}"))
 
     async def call(
         self,
@@ -93,51 +94,84 @@ class Connection:
         Raises:
             CitadelError: what the engine raised, or what gRPC had to say.
         """
-        rpc = codec.methods()[method]
-        data = codec.encode(request)
+        data = self.encoded(method, request)
+        found = self._unary.get(method)
+        rpc, stub = self._open(method) if found is None else found
+        try:
+            if not traced:
+                return await stub(data, metadata=self.metadata, timeout=timeout)
+            with self.spans.span(rpc, request) as span:
+                traceparent = ("traceparent", span.context.traceparent())
+                metadata = [*self.metadata, traceparent]
+                try:
+                    reply = await stub(data, metadata=metadata, timeout=timeout)
+                except grpc.RpcError as error:
+                    # Translated in here, so that the span has the name of our class.
+                    raise await self.explained(error) from None
+                span.answered(reply)
+                return reply
+        except grpc.RpcError as error:
+            raise await self.explained(error) from None
+
+    async def stream(self, method: str, request: Any) -> AsyncGenerator[Any]:
+        """Calls a method that streams its answers."""
+        stub = self._channel.unary_stream(
+            self.rpc(method).path, response_deserializer=self.decoder(method)
+        )
+        call = stub(self.encoded(method, request), metadata=self.metadata)
+        try:
+            async for message in call:
+                yield message
+        except grpc.RpcError as error:
+            raise await self.explained(error) from None
+        finally:
+            call.cancel()
+
+    def bidi(self, method: str, about: Any = None, *, traced: bool = True) -> Bidi:
+        """Calls a method that streams both ways: `async with connection.bidi(...) as stream`.
+
+        Its span says of which mission and pool it is as `about` does.
+        """
+        return Bidi(self, method, about, traced=traced)
+
+    def rpc(self, method: str) -> Method:
+        """What the protos say of "Service.Method"."""
+        return codec.methods()[method]
+
+    def decoder(self, method: str) -> Callable[[bytes], Any]:
+        """What reads the answers of a method."""
+        return codec.decoder(self.rpc(method).response)
+
+    def encoded(self, method: str, message: Any) -> bytes:
+        """The bytes of a message that is to be sent.
+
+        Raises:
+            MessageTooLarge: the engine would not take so many.
+        """
+        data = codec.encode(message)
         if len(data) > codec.MAX_MESSAGE_BYTES:
             raise MessageTooLarge(
                 f"{method} would send {len(data)} bytes, more than {codec.MAX_MESSAGE_BYTES}",
                 subject=method,
             )
-        stub = self._stubs.get(method)
-        if stub is None:
-            stub = self._stubs[method] = self._channel.unary_unary(
-                rpc.path, response_deserializer=partial(codec.decode, rpc.response)
-            )
-        if not traced:
-            return await self._finish(stub(data, metadata=self._metadata, timeout=timeout))
-        with self.spans.span(rpc, request) as context:
-            metadata = [*self._metadata, ("traceparent", context.traceparent())]
-            return await self._finish(stub(data, metadata=metadata, timeout=timeout))
+        return data
 
-    async def stream(self, method: str, request: Any) -> AsyncGenerator[Any]:
-        """Calls a method that streams its answers."""
-        rpc = codec.methods()[method]
-        stub = self._channel.unary_stream(
-            rpc.path, response_deserializer=partial(codec.decode, rpc.response)
-        )
-        call = stub(codec.encode(request), metadata=self._metadata)
-        try:
-            async for message in call:
-                yield message
-        except grpc.RpcError as error:
-            raise await self._explained(error) from None
-        finally:
-            call.cancel()
+    def bidi_stub(self, method: str) -> Any:
+        """What begins a call that streams both ways."""
+        return self._channel.stream_stream(self.rpc(method).path)
 
     async def close(self) -> None:
         """Sends what spans are left, then closes the channel."""
         await self.spans.close()
         await self._channel.close()
 
-    async def _finish(self, call: Any) -> Any:
-        try:
-            return await call
-        except grpc.RpcError as error:
-            raise await self._explained(error) from None
+    def _open(self, method: str) -> tuple[Method, Any]:
+        rpc = self.rpc(method)
+        stub = self._channel.unary_unary(rpc.path, response_deserializer=self.decoder(method))
+        self._unary[method] = rpc, stub
+        return rpc, stub
 
-    async def _explained(self, error: grpc.RpcError) -> Exception:
+    async def explained(self, error: grpc.RpcError) -> CitadelError:
         """Our error; when nobody answers, finds out whether TLS is why."""
         found = from_rpc(error, self.address)
         if type(found) is not Unavailable:

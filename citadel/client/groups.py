@@ -6,84 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgpack
-
-from citadel.client.connection import Connection
-from citadel.errors import InvalidRequest
+from citadel.client.group import Group, change
 from citadel.wire import messages as m
 from citadel.wire.columns import Table, pack, unpack
 
-DEFAULT_ACTOR = "sdk"
-ANSWER_SECONDS = 10.0
-"""What the engine has, after a command's deadline, to say what became of it."""
 
-
-def change(revision: int, actor: str, reason: str) -> m.Change:
-    """Who changes what, based on what, and why."""
-    return m.Change(revision=revision, actor=actor or DEFAULT_ACTOR, reason=reason)
-
-
-class _Group:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def _call(self, method: str, request: Any, **options: Any) -> Any:
-        return await self._connection.call(method, request, **options)
-
-
-class PoolsGroup(_Group):
-    """Worker pools and their commands."""
-
-    async def list(self) -> tuple[m.PoolStatus, ...]:
-        """Every pool with its workers."""
-        return (await self._call("Pools.List", m.ListPoolsRequest(), traced=False)).pools
-
-    async def tools(self, pool: str) -> tuple[m.Tool, ...]:
-        """The tools of a pool's adapter."""
-        return (await self._call("Pools.Tools", m.ToolsRequest(pool=pool), traced=False)).tools
-
-    async def run(self, command: m.Command) -> m.CommandResult:
-        """Runs a command as the wire has it."""
-        seconds = command.deadline_seconds
-        # Without a deadline the pool's own default ends it.
-        timeout = seconds + ANSWER_SECONDS if seconds else None
-        return await self._call("Pools.Run", command, timeout=timeout)
-
-    async def call(self, pool: str, tool: str, /, **arguments: Any) -> Any:
-        """Runs a tool and returns its value: `await pools.call("python", "add", a=1)`."""
-        result = await self.run(
-            m.Command(pool=pool, tool=tool, arguments=packed_arguments(arguments))
-        )
-        return msgpack.unpackb(result.value)
-
-    async def cancel(self, command_id: str, *, reason: str = "") -> str:
-        """Cancels by id: what the command was, "queued", "running" or "unknown"."""
-        request = m.CancelRequest(command_id=command_id, reason=reason)
-        return (await self._call("Pools.Cancel", request)).was
-
-    async def resize(
-        self, pool: str, size: int, *, revision: int = 0, actor: str = "", reason: str = ""
-    ) -> m.PoolStatus:
-        """Wants another number of workers."""
-        request = m.ResizeRequest(pool=pool, size=size, change=change(revision, actor, reason))
-        return await self._call("Pools.Resize", request)
-
-    async def recycle(
-        self, pool: str, worker: str = "", *, actor: str = "", reason: str = ""
-    ) -> m.PoolStatus:
-        """Replaces one worker, or all."""
-        request = m.RecycleRequest(pool=pool, worker=worker, change=change(0, actor, reason))
-        return await self._call("Pools.Recycle", request)
-
-    async def kill_worker(
-        self, pool: str, worker: str, *, actor: str = "", reason: str = ""
-    ) -> m.PoolStatus:
-        """Kills one worker's process."""
-        request = m.KillWorkerRequest(pool=pool, worker=worker, change=change(0, actor, reason))
-        return await self._call("Pools.KillWorker", request)
-
-
-class SentinelsGroup(_Group):
+class SentinelsGroup(Group):
     """Supervised agents."""
 
     async def list(self, mission_id: str = "") -> tuple[m.SentinelStatus, ...]:
@@ -135,7 +63,7 @@ class SentinelsGroup(_Group):
         return await self._call("Sentinels.Send", m.SendRequest(to=to, signal=signal))
 
 
-class MissionsGroup(_Group):
+class MissionsGroup(Group):
     """Missions."""
 
     async def kinds(self) -> tuple[m.MissionKind, ...]:
@@ -188,7 +116,7 @@ class MissionsGroup(_Group):
         return await self._call("Missions.SetRate", request)
 
 
-class TracesGroup(_Group):
+class TracesGroup(Group):
     """The span store."""
 
     async def search(
@@ -216,7 +144,7 @@ class TracesGroup(_Group):
         return (await self._call("Traces.Ingest", request, traced=False)).accepted
 
 
-class SamplingGroup(_Group):
+class SamplingGroup(Group):
     """The sampling policy."""
 
     async def get(self, revision: int = 0) -> m.SamplingPolicy:
@@ -244,7 +172,7 @@ class SamplingGroup(_Group):
         return await self._call("Sampling.Preview", request, traced=False)
 
 
-class DefenseGroup(_Group):
+class DefenseGroup(Group):
     """The guards."""
 
     async def get(self, revision: int = 0) -> m.DefenseConfig:
@@ -277,15 +205,3 @@ class DefenseGroup(_Group):
     async def check(self, text: str, channel: str = "prompt") -> m.CheckReply:
         """Tries a text against the chain; nothing reaches a model."""
         return await self._call("Defense.Check", m.CheckRequest(text=text, channel=channel))
-
-
-def packed_arguments(arguments: Mapping[str, Any]) -> bytes:
-    """Keyword arguments as msgpack.
-
-    Raises:
-        InvalidRequest: a value cannot be sent.
-    """
-    try:
-        return msgpack.packb(dict(arguments)) or b""
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidRequest(f"the arguments cannot be sent: {error}") from error

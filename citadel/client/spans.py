@@ -8,7 +8,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from citadel import telemetry
 from citadel.errors import CitadelError
@@ -27,6 +27,65 @@ FLUSH_SECONDS = 0.25
 _MASK64 = 2**64 - 1
 
 
+class CallSpan:
+    """The span of one call, while it runs; a context manager."""
+
+    __slots__ = ("_kept", "_method", "_parent", "_request", "_spans", "_start_ns", "context")
+
+    def __init__(
+        self, spans: ClientSpans, method: Method, request: Any, parent: SpanContext | None
+    ) -> None:
+        self._spans = spans
+        self._method = method
+        self._request = request
+        self._parent = parent
+        self._kept = True
+        self._start_ns = time.time_ns()
+        self.context = SpanContext(parent.trace_id if parent else new_trace_id(), new_span_id())
+
+    def answered(self, reply: Any) -> None:
+        """A trace that begins here, and of which the engine keeps nothing, is not sent to it."""
+        if self._parent is None:
+            self._kept = getattr(reply, "sampled", True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._kept:
+            self._spans.ended(self, time.time_ns(), kind.__name__ if kind else "")
+
+    def row(self, end_ns: int, error: str) -> tuple[Any, ...]:
+        """The columns of topic `span`."""
+        context, parent, method, request = self.context, self._parent, self._method, self._request
+        attributes = {
+            "rpc.system": "grpc",
+            "rpc.method": method.name,
+            "rpc.service": method.service,
+        }
+        if error:
+            attributes["error.type"] = error
+        return (
+            context.trace_id >> 64,
+            context.trace_id & _MASK64,
+            context.span_id,
+            parent.span_id if parent else 0,
+            self._start_ns,
+            end_ns,
+            KIND_CLIENT,
+            STATUS_ERROR if error else STATUS_UNSET,
+            f"{method.service}/{method.name}",
+            "client",
+            "client",
+            getattr(request, "mission", ""),
+            getattr(request, "mission_class", ""),
+            "",
+            getattr(request, "pool", ""),
+            json.dumps(attributes),
+            "[]",
+        )
+
+
 class ClientSpans:
     """Records a span a call and ships them in the background, one request at a time."""
 
@@ -41,48 +100,12 @@ class ClientSpans:
         """Spans that were lost because the buffer was full."""
         self.last: SpanContext | None = None
 
-    @contextlib.contextmanager
-    def span(self, method: Method, request: Any) -> Generator[SpanContext]:
+    def span(self, method: Method, request: Any) -> CallSpan:
         """The span of one call: below the caller's own span, where there is one."""
         parent = telemetry.current()
-        trace_id = parent.trace_id if parent else new_trace_id()
-        context = self.last = SpanContext(trace_id, new_span_id())
-        start, status = time.time_ns(), STATUS_UNSET
-        attributes = {
-            "rpc.system": "grpc",
-            "rpc.method": method.name,
-            "rpc.service": method.service,
-        }
-        try:
-            yield context
-        except BaseException as error:
-            status = STATUS_ERROR
-            attributes["error.type"] = type(error).__name__
-            raise
-        finally:
-            self._add(
-                (
-                    context.trace_id >> 64,
-                    context.trace_id & _MASK64,
-                    context.span_id,
-                    parent.span_id if parent else 0,
-                    start,
-                    time.time_ns(),
-                    KIND_CLIENT,
-                    status,
-                    f"{method.service}/{method.name}",
-                    "client",
-                    "client",
-                    getattr(request, "mission", ""),
-                    getattr(request, "mission_class", ""),
-                    "",
-                    getattr(request, "pool", ""),
-                    json.dumps(attributes),
-                    "[]",
-                )
-            )
-            self._loop = asyncio.get_running_loop()
-            self._schedule()
+        span = CallSpan(self, method, request, parent)
+        self.last = span.context
+        return span
 
     @contextlib.contextmanager
     def trace(
@@ -110,6 +133,12 @@ class ClientSpans:
         if self._sending:
             await self._sending
         await self._send()
+
+    def ended(self, span: CallSpan, end_ns: int, error: str) -> None:
+        """Takes the span of a call that has ended; `error` is the class of what it raised."""
+        self._add(span.row(end_ns, error))
+        self._loop = asyncio.get_running_loop()
+        self._schedule()
 
     def _add(self, row: tuple[Any, ...]) -> None:
         self.dropped += len(self._rows) == BUFFER_LIMIT

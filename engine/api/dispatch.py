@@ -8,10 +8,8 @@ turns whatever is raised into a status: errors of the tree as they are, anything
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
-import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -22,46 +20,49 @@ import grpc.aio
 
 from citadel.errors import (
     CitadelError,
-    EngineError,
     MessageTooLarge,
-    Unauthenticated,
     WrongWireVersion,
 )
 from citadel.grpc_status import to_rpc
-from citadel.trace import new_span_id, parse_traceparent
+from citadel.trace import parse_traceparent
 from citadel.vocabulary import KIND_SERVER
 from citadel.wire import codec
 from citadel.wire.codec import Method
 from citadel.wire.messages import Change
 from engine.api.auth import ROLE_OF_METHOD, Authenticator, Identity, actor_of, authorise
+from engine.api.incidents import translated
 from engine.telemetry.recorder import Recorder, Span
 
 MAX_REPLY_BYTES = 4 * codec.MAX_MESSAGE_BYTES
 """What clients take: a whole trace is the largest reply there is."""
 UNTRACED = frozenset({"Traces.Ingest"})
 """Calls that carry spans get none of their own."""
-MAX_TRACEBACK = 4_000
 _WIRE_VERSION = str(codec.WIRE_VERSION)
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Unary = Callable[[Any, "Call"], Awaitable[Any]]
 Stream = Callable[[Any, "Call"], AsyncGenerator[Any]]
 """Its first argument is the request, or an async iterator of requests."""
-_log = logging.getLogger("citadel.api")
 
 
 class Call:
     """What a servicer may know about a call besides its request."""
 
-    __slots__ = ("_context", "identity", "method", "span")
+    __slots__ = ("_context", "_recorder", "identity", "method", "span")
 
     def __init__(
-        self, method: str, identity: Identity, span: Span | None, context: Context
+        self,
+        method: str,
+        identity: Identity,
+        span: Span | None,
+        context: Context,
+        recorder: Recorder,
     ) -> None:
         self.method = method
         self.identity = identity
         self.span = span
         self._context = context
+        self._recorder = recorder
 
     @property
     def seconds_left(self) -> float | None:
@@ -71,6 +72,10 @@ class Call:
     def actor(self, change: Change | None) -> str:
         """Who the audit trail names."""
         return actor_of(self.identity, change)
+
+    def error_of(self, raised: BaseException) -> CitadelError:
+        """What the client is told of an exception: one of the tree as it is, else an incident."""
+        return translated(self._recorder, self.method, raised)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +140,7 @@ class Dispatcher:
             try:
                 identity, traceparent = self._admit(name, context)
                 span = self._span(rpc, traceparent, identity)
-                call = Call(name, identity, span, context)
+                call = Call(name, identity, span, context, self._recorder)
                 if span is None:
                     return _encoded(name, await serve(decode(data), call))
                 with span:
@@ -144,7 +149,7 @@ class Dispatcher:
                 code = "CANCELLED"
                 raise
             except Exception as raised:  # noqa: BLE001 - the seam where all errors are translated
-                error = self._translated(name, raised)
+                error = translated(self._recorder, name, raised)
                 code = error.code
             finally:
                 self._ended(rpc, code, time.perf_counter() - began)
@@ -164,7 +169,7 @@ class Dispatcher:
                 identity, traceparent = self._admit(name, context)
                 span = self._span(rpc, traceparent, identity)
                 with span or nullcontext():
-                    call = Call(name, identity, span, context)
+                    call = Call(name, identity, span, context, self._recorder)
                     said = _decoded(rpc, data) if both else rpc.decode(data)
                     async with aclosing(rpc.serve(said, call)) as replies:
                         async for reply in replies:
@@ -173,7 +178,7 @@ class Dispatcher:
                 code = "CANCELLED"
                 raise
             except Exception as raised:  # noqa: BLE001 - the seam where all errors are translated
-                error = self._translated(name, raised)
+                error = translated(self._recorder, name, raised)
                 code = error.code
             finally:
                 self._ended(rpc, code, time.perf_counter() - began)
@@ -217,29 +222,6 @@ class Dispatcher:
                 "enduser.id": identity.name,
             }
         return span
-
-    def _translated(self, name: str, raised: Exception) -> CitadelError:
-        if isinstance(raised, Unauthenticated):
-            _log.warning("%s: %s", name, raised)
-        if isinstance(raised, CitadelError):
-            return raised
-        incident = f"{new_span_id():016x}"
-        text = "".join(traceback.format_exception(raised))[-MAX_TRACEBACK:]
-        _log.error("incident %s in %s\n%s", incident, name, text)
-        self._recorder.event(
-            "engine.incident",
-            subject=name,
-            severity="error",
-            message=f"{type(raised).__name__}: {raised}",
-            incident=incident,
-            traceback=text,
-        )
-        return EngineError(
-            f"{name} failed inside the engine ({type(raised).__name__})",
-            subject=name,
-            remedy=f"See incident {incident} in the engine's events and log",
-            details={"incident": incident},
-        )
 
     def _ended(self, rpc: _Rpc, code: str, seconds: float) -> None:
         self._recorder.count("citadel.rpc.requests", method=rpc.name, code=code)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from citadel.errors import InvalidRequest
-from citadel.trace import new_span_id
-from citadel.vocabulary import MISSION_CLASSES
 from citadel.wire.messages import (
     CancelReply,
     CancelRequest,
     Command,
+    CommandBatch,
     CommandResult,
     KillWorkerRequest,
     ListPoolsRequest,
+    OutcomeBatch,
     PoolList,
     PoolStatus,
     RecycleRequest,
@@ -21,13 +24,12 @@ from citadel.wire.messages import (
     ToolList,
     ToolsRequest,
 )
+from engine.api.commands import pool_command
 from engine.api.dispatch import Call
+from engine.api.many import Many
 from engine.api.trail import Trail
 from engine.pool.pools import Pools
-from engine.pool.settings import MAX_WORKERS, PoolCommand
-
-REPLY_SECONDS = 0.05
-"""Before a client's deadline a command gives up by this, so that the typed error still arrives."""
+from engine.pool.settings import MAX_WORKERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class PoolsServicer:
 
     pools: Pools
     trail: Trail
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the engine stops: streams of commands take no more, answer, and end."""
 
     async def list(self, request: ListPoolsRequest, call: Call) -> PoolList:
         """Every pool with its workers."""
@@ -49,30 +53,15 @@ class PoolsServicer:
 
     async def run(self, request: Command, call: Call) -> CommandResult:
         """Runs a command to its end, or to the client's deadline."""
-        if request.mission_class not in ("", *MISSION_CLASSES):
-            raise InvalidRequest(
-                f"{request.mission_class!r} is no mission class",
-                subject=request.mission_class,
-                remedy=f"Classes are {', '.join(MISSION_CLASSES)}",
-            )
-        if not 0.0 <= request.deadline_seconds < float("inf"):
-            raise InvalidRequest(
-                f"a deadline of {request.deadline_seconds} s makes no sense",
-                subject="deadline_seconds",
-                remedy="Give seconds, or 0 for the pool's default",
-            )
-        return await self.pools.submit(
-            PoolCommand(
-                id=request.id or f"{new_span_id():016x}",
-                pool=request.pool,
-                tool=request.tool,
-                arguments=request.arguments,
-                deadline_seconds=_earlier(request.deadline_seconds, call.seconds_left),
-                mission=request.mission,
-                mission_class=request.mission_class,
-                parent=call.span,
-            )
-        )
+        return await self.pools.submit(pool_command(request, call.span, call.seconds_left))
+
+    async def run_many(
+        self, requests: AsyncIterator[CommandBatch], call: Call
+    ) -> AsyncGenerator[OutcomeBatch]:
+        """Runs the commands of a stream; see engine.api.many."""
+        async with aclosing(Many(self.pools, call, self.closing).run(requests)) as outcomes:
+            async for batch in outcomes:
+                yield batch
 
     async def cancel(self, request: CancelRequest, call: Call) -> CancelReply:
         """Cancels a command by its id."""
@@ -128,11 +117,3 @@ class PoolsServicer:
         """The pool as it is, when the change was based on that."""
         self.pools.check_revision(pool, revision)
         return next(status for status in self.pools.status() if status.name == pool)
-
-
-def _earlier(wanted: float, left: float | None) -> float:
-    """The earlier of a command's deadline (0: none) and the client's own."""
-    if left is None:
-        return wanted
-    left = max(left - REPLY_SECONDS, 0.001)
-    return min(wanted, left) if wanted else left

@@ -62,6 +62,13 @@ class Commands:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._expiry: asyncio.TimerHandle | None = None
+        self._ended = {
+            outcome: recorder.counter("citadel.commands", pool=settings.name, outcome=outcome)
+            for outcome in ("done", "failed", "cancelled", "rejected")
+        }
+        self._span = recorder.starter(source="pool", service=settings.name, pool=settings.name)
+        self._took = recorder.duration("citadel.command.duration", settings.name)
+        self._waited = recorder.duration("citadel.command.queued", settings.name)
 
     # ── callers ──────────────────────────────────────────────────────────────────────────────
 
@@ -75,7 +82,7 @@ class Commands:
         try:
             self.scheduler.check_room()
         except QueueFull:
-            self._recorder.count("citadel.commands", pool=self._settings.name, outcome="rejected")
+            self._ended["rejected"].add()
             self._changed()
             raise
         placed = None
@@ -111,16 +118,12 @@ class Commands:
 
     def _call(self, command: PoolCommand) -> Command:
         now = self._loop.time()
-        name = self._settings.name
-        span = self._recorder.span(
+        span = self._span(
             f"command {command.tool}",
-            parent=command.parent,
-            source="pool",
-            service=name,
-            pool=name,
-            mission=command.mission,
-            mission_class=command.mission_class,
-            sentinel=command.sentinel,
+            command.parent,
+            command.mission,
+            command.mission_class,
+            command.sentinel,
         )
         if span.sampled:
             span.set("citadel.tool", command.tool)
@@ -225,11 +228,11 @@ class Commands:
             worker.done += 1
         else:
             worker.failed += 1
-        recorder.observe("citadel.command.duration", seconds, name)
+        self._took.record(seconds)
         instructions = self.scheduler.finished(worker.id, number, seconds, ok=ok)
         if call is not None:
             queued = max(0.0, self._loop.time() - call.submitted - seconds)
-            recorder.observe("citadel.command.queued", queued, name)
+            self._waited.record(queued)
             if call.span.sampled:
                 call.span.set("citadel.queued_ms", round(queued * 1e3, 3))
             if ok:
@@ -312,7 +315,7 @@ class Commands:
         if span.sampled:
             span.set("citadel.worker", call.worker)
         span.end()
-        self._recorder.count("citadel.commands", pool=self._settings.name, outcome="done")
+        self._ended["done"].add()
         if call.future.done():
             return
         result = CommandResult(
@@ -336,7 +339,7 @@ class Commands:
         call.span.end()
         if not call.future.done():
             call.future.set_exception(error)
-        self._recorder.count("citadel.commands", pool=self._settings.name, outcome=outcome)
+        self._ended[outcome].add()
         self._recorder.event(
             "command.cancelled" if outcome == "cancelled" else "command.failed",
             subject=call.name,

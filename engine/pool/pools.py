@@ -13,6 +13,7 @@ from citadel.wire.messages import CommandResult, PoolStatus, Tool, WorkerDetail
 from engine.pool.births import Births
 from engine.pool.memory import Lease, PoolResult
 from engine.pool.pool import Pool
+from engine.pool.scheduler import Counts
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.pulse import Gauge
@@ -87,6 +88,10 @@ class Pools:
     def status(self) -> tuple[PoolStatus, ...]:
         """Every pool, as the wire has it."""
         return tuple(pool.status() for pool in self._pools.values())
+
+    def counts(self, pool: str) -> Counts:
+        """How a pool's commands ended so far."""
+        return self._known(pool).commands.scheduler.counts
 
     def tools(self, pool: str) -> tuple[Tool, ...]:
         """The tools of a pool's adapter; none until a worker was ready once."""

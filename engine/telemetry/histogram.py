@@ -1,18 +1,25 @@
 """Base-2 exponential histograms of durations (OpenTelemetry, scale 4: 16 buckets an octave).
 
-Pure, mergeable, exact in their counts; a quantile is right to within one bucket (4.4 %).
+Mergeable, exact in their counts; a quantile is right to within one bucket (4.4 %). One thread
+records, any may read.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+from collections import deque
 from collections.abc import Mapping
+
+import numpy as np
 
 SCALE = 4
 PER_OCTAVE = 2**SCALE
 SMALLEST_SECONDS = 2.0**-30
 LARGEST_SECONDS = 2.0**20
 """A nanosecond and twelve days: anything beyond is counted as this, which bounds the buckets."""
+PENDING = 4_096
+"""Durations that wait to be sorted into buckets, many at a time."""
 
 
 def bucket_of(seconds: float) -> int:
@@ -40,29 +47,68 @@ def quantile(counts: Mapping[int, int], q: float) -> float:
 
 
 class Histogram:
-    """Counts by bucket, with the exact count and sum."""
+    """Counts by bucket, with the exact count and sum.
 
-    __slots__ = ("counts", "fresh", "sum", "total")
+    To record is an append; whoever reads sorts what waits into buckets first.
+    """
+
+    __slots__ = ("_counts", "_fresh", "_lock", "_pending", "_sum", "_total")
 
     def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
-        self.fresh: dict[int, int] = {}
-        self.total = 0
-        self.sum = 0.0
+        self._counts: dict[int, int] = {}
+        self._fresh: dict[int, int] = {}
+        self._total = 0
+        self._sum = 0.0
+        self._pending: deque[float] = deque()
+        self._lock = threading.Lock()
 
     def record(self, seconds: float) -> None:
         """Counts one duration."""
-        bucket = bucket_of(seconds)
-        self.counts[bucket] = self.counts.get(bucket, 0) + 1
-        self.fresh[bucket] = self.fresh.get(bucket, 0) + 1
-        self.total += 1
-        self.sum += min(LARGEST_SECONDS, max(0.0, seconds))
+        self._pending.append(seconds)
+        if len(self._pending) >= PENDING:
+            self._sort()
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """All counts by bucket."""
+        self._sort()
+        return self._counts
+
+    @property
+    def total(self) -> int:
+        """How many durations there were."""
+        self._sort()
+        return self._total
+
+    @property
+    def sum(self) -> float:
+        """Seconds of all of them."""
+        self._sort()
+        return self._sum
 
     def take_fresh(self) -> dict[int, int]:
         """The counts since the last call."""
-        fresh, self.fresh = self.fresh, {}
+        self._sort()
+        fresh, self._fresh = self._fresh, {}
         return fresh
 
     def quantile(self, q: float) -> float:
         """The q-quantile over all that was recorded, in seconds."""
         return quantile(self.counts, q)
+
+    def _sort(self) -> None:
+        """Sorts what waits into the buckets."""
+        with self._lock:
+            waiting = len(self._pending)
+            if not waiting:
+                return
+            # Popped one by one: an append from another thread is in the deque, or in the next turn.
+            values = np.array([self._pending.popleft() for _ in range(waiting)])
+            bounded = np.nan_to_num(values, nan=0.0).clip(SMALLEST_SECONDS, LARGEST_SECONDS)
+            found = np.ceil(np.log2(bounded) * PER_OCTAVE).astype(np.int64) - 1
+            for bucket, count in zip(*np.unique(found, return_counts=True), strict=True):
+                index, number = int(bucket), int(count)
+                self._counts[index] = self._counts.get(index, 0) + number
+                self._fresh[index] = self._fresh.get(index, 0) + number
+            self._total += waiting
+            self._sum += float(np.nan_to_num(values, nan=0.0).clip(0.0, LARGEST_SECONDS).sum())

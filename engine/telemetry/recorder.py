@@ -19,11 +19,12 @@ from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR
 from citadel.wire.columns import Table
 from citadel.wire.messages import LedgerReply
 from engine.telemetry.catalogue import COUNTERS, DURATIONS, EVENTS
+from engine.telemetry.counter import Counter, CounterKey
 from engine.telemetry.encode import Row, attributes_json, clean, clean_text, foreign_row
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.ingest import COLUMNS, sound
-from engine.telemetry.sampling import Root, RootTuple, Sampler
-from engine.telemetry.span import MASK64, Span, current_span
+from engine.telemetry.sampling import Root, Sampler
+from engine.telemetry.span import MASK64, Span, UnkeptSpan, current_span
 
 QUEUE_LIMIT = 65_536
 """Kept spans that may wait for `drain`; more are dropped as `queue_full`."""
@@ -37,6 +38,11 @@ OTHER = "other"
 
 SpanSink = Callable[[Sequence[Row]], int]
 """Takes rows of topic `span`, returns how many it had to drop."""
+
+
+Parent = Span | SpanContext | None
+Starter = Callable[[str, Parent, str, str, str], Span]
+"""Starts a span: name, parent (None: a trace of its own), mission, mission class, Sentinel."""
 
 
 class SpanKeeper(Protocol):
@@ -70,7 +76,7 @@ class Recorder:
     ) -> None:
         self.sampler = sampler or Sampler()
         self.clock = clock
-        self.counters: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        self.counters: dict[CounterKey, float] = {}
         self.durations: dict[tuple[str, str], Histogram] = {}
         self.sinks: list[SpanSink] = []
         self._publish = publish
@@ -82,8 +88,8 @@ class Recorder:
         self._fresh: deque[Span] = deque()
         self._announced: dict[int, Span] = {}
         self._series: dict[str, int] = {}
-        self._started = self._ended = self._handed = 0
-        causes = ("sampled_out", "queue_full", "store_full", "store_failed", "invalid")
+        self._started = self._ended = self._handed = self._sampled_out = 0
+        causes = ("queue_full", "store_full", "store_failed", "invalid")
         self._dropped: dict[str, int] = dict.fromkeys(causes, 0)
 
     def current(self) -> Span | None:
@@ -119,37 +125,78 @@ class Recorder:
         """
         above = None if root else current_span.get() if parent is CURRENT else parent
         now = self.clock() if start_ns is None else start_ns
-        if isinstance(above, Span):
+        if above is None:
+            trace_id, parent_id = self._bits(128) or 1, 0
+            about = (mission_class, mission, sentinel, pool, source, name)
+            sampled = self.sampler.begun(trace_id, about, now)
+        elif isinstance(above, Span):
             mission = mission or above.mission
             mission_class = mission_class or above.mission_class
             sentinel = sentinel or above.sentinel
             trace_id, parent_id, sampled = above.trace_id, above.span_id, above.sampled
         else:
-            first = (mission_class, mission, sentinel, pool, source, name)
-            trace_id, parent_id, sampled = self._enter(above, first, now)
+            assert isinstance(above, SpanContext)
+            trace_id, parent_id = above.trace_id, above.span_id
+            about = (mission_class, mission, sentinel, pool, source, name)
+            sampled = self.sampler.kept(trace_id, about, now, sampled_by_caller=above.sampled)
         self._started += 1
-        span = Span(self, name, trace_id, self._bits(64) or 1, parent_id, sampled, now)
+        if not sampled:
+            return UnkeptSpan(self, trace_id, mission, mission_class, sentinel)
+        span = Span(self, name, trace_id, self._bits(64) or 1, parent_id, now)
         span.kind, span.source, span.service, span.links = kind, source, service, links
         span.mission, span.mission_class = mission, mission_class
         span.sentinel, span.pool = sentinel, pool
         span.attributes = dict(attributes) if attributes else {}
-        if sampled:
-            self._fresh.append(span)
-            if len(self._fresh) > QUEUE_LIMIT:
-                self._fresh.popleft()
+        self._fresh.append(span)
+        if len(self._fresh) > QUEUE_LIMIT:
+            self._fresh.popleft()
         return span
 
+    def starter(self, *, source: str, service: str, pool: str) -> Starter:
+        """Starts spans that have these in common, for those who start many.
+
+        As `span`, but cheaper where the span begins a trace that the policy drops.
+        """
+        sampler, clock, bits = self.sampler, self.clock, self._bits
+
+        def start(
+            name: str, parent: Parent, mission: str, mission_class: str, sentinel: str
+        ) -> Span:
+            if parent is None:
+                trace_id = bits(128) or 1
+                about = (mission_class, mission, sentinel, pool, source, name)
+                if not sampler.begun(trace_id, about, clock()):
+                    self._started += 1
+                    return UnkeptSpan(self, trace_id, mission, mission_class, sentinel)
+                parent = SpanContext(trace_id, 0)
+            return self.span(
+                name,
+                parent=parent,
+                source=source,
+                service=service,
+                pool=pool,
+                mission=mission,
+                mission_class=mission_class,
+                sentinel=sentinel,
+            )
+
+        return start
+
     def finish(self, span: Span) -> None:
-        """Takes an ended span; called by `Span.end`."""
+        """Takes an ended span that is kept; called by `Span.end`."""
         self._ended += 1
         if span.status == STATUS_ERROR:
             self.sampler.flag(span.trace_id)
-        if not span.sampled:
-            self._dropped["sampled_out"] += 1
-            return
         if span.announced:
             self._announced.pop(span.span_id, None)
         self._enqueue(span)
+
+    def finish_unkept(self, span: Span) -> None:
+        """Counts an ended span that the policy drops; called by `UnkeptSpan.end`."""
+        self._ended += 1
+        self._sampled_out += 1
+        if span.status == STATUS_ERROR:
+            self.sampler.flag(span.trace_id)
 
     def ingest(self, table: Table) -> int:
         """Takes spans of workers or clients (topic `span`); returns how many were kept."""
@@ -171,7 +218,7 @@ class Recorder:
         if taken[7] == STATUS_ERROR:
             self.sampler.flag(trace_id)
         if not kept:
-            self._dropped["sampled_out"] += 1
+            self._sampled_out += 1
         return kept and self._enqueue(taken)
 
     def event(
@@ -210,22 +257,31 @@ class Recorder:
 
     def count(self, name: str, amount: float = 1.0, **labels: str) -> None:
         """Adds to an exact counter of the catalogue."""
+        self.counter(name, **labels).add(amount)
+
+    def counter(self, name: str, **labels: str) -> Counter:
+        """An exact counter of the catalogue, for those who count often."""
         key = (name, tuple(sorted(labels.items())))
         if key not in self.counters:
             assert name in COUNTERS, f"{name} is not in the catalogue of counters"
             assert labels.keys() == set(COUNTERS[name].labels), f"{name} has other labels"
             if not self._room(name):
                 key = (name, tuple((label, OTHER) for label in sorted(labels)))
-        self.counters[key] = self.counters.get(key, 0.0) + amount
+            self.counters.setdefault(key, 0.0)
+        return Counter(self.counters, key)
 
     def observe(self, name: str, seconds: float, subject: str = "") -> None:
         """Adds to an exact histogram of durations of the catalogue."""
+        self.duration(name, subject).record(seconds)
+
+    def duration(self, name: str, subject: str = "") -> Histogram:
+        """An exact histogram of durations of the catalogue, for those who observe often."""
         histogram = self.durations.get((name, subject))
         if histogram is None:
             assert name in DURATIONS, f"{name} is not in the catalogue of durations"
             subject = subject if self._room(name) else OTHER
             histogram = self.durations.setdefault((name, subject), Histogram())
-        histogram.record(seconds)
+        return histogram
 
     def drain(self) -> int:
         """Hands what was recorded since the last call to the sinks; returns how many rows."""
@@ -250,7 +306,7 @@ class Recorder:
 
     def ledger(self) -> LedgerReply:
         """What was started is kept, dropped by cause, or in flight (as is what waits)."""
-        dropped, kept = dict(self._dropped), self._handed
+        dropped, kept = {"sampled_out": self._sampled_out, **self._dropped}, self._handed
         if self._keeper is not None:
             kept, lost = self._keeper.written, self._keeper.lost
             dropped["store_failed"] = lost
@@ -261,15 +317,6 @@ class Recorder:
             in_flight=self._started - self._ended + len(self._queue) + on_the_way,
             dropped=dropped,
         )
-
-    def _enter(self, above: object, first: RootTuple, now: int) -> tuple[int, int, bool]:
-        """The trace, the parent and the decision of a span that has no parent in this process."""
-        if isinstance(above, SpanContext):
-            trace_id, parent_id, wanted = above.trace_id, above.span_id, above.sampled
-        else:
-            trace_id, parent_id, wanted = self._bits(128) or 1, 0, True
-        sampled = self.sampler.kept(trace_id, first, now, sampled_by_caller=wanted)
-        return trace_id, parent_id, sampled
 
     def _show(self, batch: list[Row]) -> None:
         """Publishes ended spans, and those that have been open for a while."""

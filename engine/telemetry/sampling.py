@@ -125,14 +125,24 @@ class Sampler:
             return known[2]
         known = self._older.pop(trace_id, None)
         if known is None:
-            limit = self._thresholds.get(root)
-            if limit is None:
-                limit = self._threshold(root)
-            known = (now_ns, root, sampled_by_caller and (trace_id & _MASK) >= limit)
+            return self.begun(trace_id, root, now_ns, sampled_by_caller=sampled_by_caller)
         self._recent[trace_id] = known
         if len(self._recent) > REMEMBERED_ROOTS:
             self._forget()
         return known[2]
+
+    def begun(
+        self, trace_id: int, root: RootTuple, now_ns: int, *, sampled_by_caller: bool = True
+    ) -> bool:
+        """The decision for a trace that was never asked for before: it has just been named."""
+        limit = self._thresholds.get(root)
+        if limit is None:
+            limit = self._threshold(root)
+        kept = sampled_by_caller and (trace_id & _MASK) >= limit
+        self._recent[trace_id] = (now_ns, root, kept)
+        if len(self._recent) > REMEMBERED_ROOTS:
+            self._forget()
+        return kept
 
     def flag(self, trace_id: int) -> None:
         """Marks a trace as one with an error or a guard's flag, for previews."""

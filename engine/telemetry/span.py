@@ -60,7 +60,6 @@ class Span:
         trace_id: int,
         span_id: int,
         parent_id: int,
-        sampled: bool,
         start_ns: int,
     ) -> None:
         self._recorder = recorder
@@ -68,7 +67,7 @@ class Span:
         self.trace_id = trace_id
         self.span_id = span_id
         self.parent_id = parent_id
-        self.sampled = self.recording = sampled
+        self.sampled = self.recording = True
         self.start_ns = start_ns
         # The recorder fills in what else it was given: each value is set once.
         self.kind: int
@@ -170,3 +169,34 @@ class Span:
             return
         dropped = self.attributes.get("citadel.dropped_events", 0)
         self.attributes["citadel.dropped_events"] = dropped + 1
+
+
+class UnkeptSpan(Span):
+    """A span that the policy drops: it only passes on its trace, and is counted when it ends.
+
+    Most spans are such ones where few traces are kept, so it has only what is ever asked for.
+    """
+
+    __slots__ = ()
+
+    sampled = False  # type: ignore[assignment]
+    recording = False  # type: ignore[assignment]
+
+    def __init__(  # pyright: ignore[reportMissingSuperCall]
+        self, recorder: Recorder, trace_id: int, mission: str, mission_class: str, sentinel: str
+    ) -> None:
+        self._recorder = recorder
+        self.trace_id = trace_id
+        self.span_id = trace_id & MASK64 or 1
+        self.mission = mission
+        self.mission_class = mission_class
+        self.sentinel = sentinel
+        self.end_ns = 0
+        self.status = STATUS_UNSET
+        self._context = None
+
+    def end(self, end_ns: int | None = None) -> None:
+        """Ends it; a second call does nothing."""
+        if not self.end_ns:
+            self.end_ns = self._recorder.clock() if end_ns is None else end_ns
+            self._recorder.finish_unkept(self)

@@ -4,18 +4,44 @@ from dataclasses import replace
 
 import pytest
 
-from app import commands
+from app import commands, poolcommands
 from app.commands import ACTOR, Command, Outcome
+from app.poolcommands import Sizing, resize_pool
 from app.undo import UndoStack
 from citadel.errors import Conflict
 from citadel.wire import codec
 from citadel.wire.messages import LayerConfig, SamplingPolicy, SamplingRule
 
+POOL = {
+    "name": "p",
+    "state": "serving",
+    "size": 2,
+    "min_size": 0,
+    "max_size": 0,
+    "running": 1,
+    "queued": 34,
+}
+WORKER = {"pool": "p", "id": "w", "running": 0, "command_id": "", "tool": ""}
+SESSION = {"pool": "p", "key": "s", "worker": "", "commands": 1}
+POISON = {"pool": "p", "fingerprint": "9f", "tool": "parse", "kills": 1}
+
+
+def resize(size: int, was: int | None = None) -> Command:
+    before = None if was is None else Sizing(size=was)
+    return resize_pool("p", Sizing(size=size), was=before)
+
+
 ALL = [
-    commands.resize_pool("p", 4, was=2),
-    commands.recycle_pool("p", "w"),
-    commands.kill_worker("p", "w"),
-    commands.list_tools("p"),
+    resize(4, was=2),
+    resize_pool("p", Sizing(size=2, least=2, most=8)),
+    *(poolcommands.set_pool_state(POOL, state) for state in ("serving", "paused", "draining")),
+    poolcommands.recycle_pool("p", "w"),
+    poolcommands.kill_worker(WORKER),
+    poolcommands.inspect_worker("p", "w"),
+    poolcommands.list_tools("p"),
+    poolcommands.end_session(SESSION),
+    poolcommands.list_poison("p"),
+    poolcommands.release_poison(POISON),
     commands.spawn_sentinel("planner"),
     commands.stop_sentinel("s"),
     commands.restart_sentinel("s"),
@@ -50,18 +76,18 @@ def test_each_command_fits_its_method(command: Command) -> None:
 def test_what_succeeded_can_be_undone_newest_first() -> None:
     undo = UndoStack()
     for size in (3, 4):
-        command = commands.resize_pool("p", size, was=size - 1)
+        command = resize(size, was=size - 1)
         undo.ended(Outcome(command=command, reply=object()))
-    assert undo.pop() == commands.resize_pool("p", 3)
-    assert undo.pop() == commands.resize_pool("p", 2)
+    assert undo.pop() == replace(resize(3), consequence="")
+    assert undo.pop() == replace(resize(2), consequence="")
     assert undo.pop() is None
 
 
 def test_what_failed_or_has_no_inverse_is_not_undone() -> None:
     undo = UndoStack()
-    failed = commands.resize_pool("p", 3, was=2)
+    failed = resize(3, was=2)
     undo.ended(Outcome(command=failed, error=Conflict("stale")))
-    undo.ended(Outcome(command=commands.kill_worker("p", "w"), reply=object()))
+    undo.ended(Outcome(command=poolcommands.kill_worker(WORKER), reply=object()))
     assert len(undo) == 0
 
 
@@ -74,3 +100,37 @@ def test_an_undo_rests_on_the_revision_that_the_change_made() -> None:
     assert found is not None
     assert found.request.change.revision == 4
     assert found.request.rules[0].rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            poolcommands.set_pool_state(POOL, "draining"),
+            "1 running command finishes, 34 queued still run, new ones are refused until it is",
+        ),
+        (poolcommands.set_pool_state(POOL, "serving"), "34 waiting commands can start."),
+        (resize(3, was=2), "1 more worker starts."),
+        (resize(2, was=2), "The pool keeps 2 workers."),
+        (resize(1, was=3), "2 workers finish what they run, and end; no command is lost."),
+        (resize(0, was=3), "No worker is left when the running commands have ended; new commands"),
+        (poolcommands.kill_worker(WORKER), "It runs nothing now."),
+        (
+            poolcommands.kill_worker(WORKER | {"running": 3, "command_id": "c"}),
+            "Its 3 running commands fail",
+        ),
+        (poolcommands.end_session(SESSION), "Its variables are given up, after 1 command."),
+        (poolcommands.release_poison(POISON), "It killed 1 worker;"),
+    ],
+    ids=lambda value: value.title if isinstance(value, Command) else "",
+)
+def test_a_consequence_is_said_in_numbers(command: Command, told: str) -> None:
+    assert told in command.consequence
+
+
+def test_only_a_state_that_can_be_set_is_gone_back_to() -> None:
+    drained = poolcommands.set_pool_state(POOL | {"state": "failed"}, "draining")
+    assert drained.undo is None
+    undo = poolcommands.set_pool_state(POOL | {"state": "paused"}, "draining").undo
+    assert undo is not None
+    assert undo.request.state == "paused"

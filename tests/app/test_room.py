@@ -120,7 +120,9 @@ async def a_killed_worker_is_replaced(room: ControlRoom) -> None:
     panel.table.select_row(0)
     victim = panel.table.selected()
     assert victim is not None
-    click(panel.buttons["Kill the worker"])
+    click(panel.buttons["Kill the worker…"])
+    box = next(b for b in room.window.findChildren(QMessageBox) if b.objectName() == "confirm")
+    click(box.findChild(QPushButton, "confirm-do"))
     await until(
         "another process serves",
         lambda: (

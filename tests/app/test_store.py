@@ -111,3 +111,42 @@ def test_a_log_gives_what_came_since_and_counts_what_fell_out(sizes: list[int], 
     assert list(log) == everything[-limit:]
     assert log.total == len(everything)
     assert log.dropped == len(everything) - len(log)
+
+
+def test_a_pool_that_goes_takes_its_sessions_and_poison_along_but_not_the_lives(
+    store: FleetStore, tables: Tables
+) -> None:
+    store.apply(
+        tables("pool", {"name": "p", "state": "serving"})
+        | tables("worker", {"pool": "p", "id": "a", "state": "ready"})
+        | tables("session", {"pool": "p", "key": "s", "state": "open"})
+        | tables("poison", {"pool": "p", "fingerprint": "f", "state": "counted"})
+    )
+    assert len(store.sessions) == len(store.poison) == 1
+    store.apply(tables("pool", {"name": "p", "state": "gone"}))
+    assert store.sessions == store.poison == {}
+    life = store.lives.get("p", "a")
+    assert life is not None
+    assert life.ended
+    store.reset({})
+    assert len(store.lives) == 0
+
+
+def test_a_queue_has_a_history_by_priority(store: FleetStore, tables: Tables) -> None:
+    for second, urgent in ((1, 3), (2, 0)):
+        store.apply(
+            tables(
+                "pool",
+                {
+                    "name": "p",
+                    "state": "serving",
+                    "time_ns": second * 10**9 + 10**9 // 2,
+                    "queued": urgent + 2,
+                    "queued_urgent": urgent,
+                    "queued_later": 2,
+                },
+            )
+        )
+    peaks = store.series.peaks("pool.queued_urgent.p", 0, 3 * 10**9, 3)
+    assert peaks.tolist() == [0, 3, 3]
+    assert store.series.peaks("pool.queued", 0, 3 * 10**9, 3).tolist() == [0, 5, 5]

@@ -1,13 +1,26 @@
 """Both themes hold the same tokens, are legible, and tell states by more than colour."""
 
 import itertools
+from typing import get_args
 
 import pytest
 
 from app.theme import SHAPES, Theme, contrast, load, mix, shape
-from citadel.vocabulary import DECISIONS, MISSION_STATES, SENTINEL_STATES, SEVERITIES, WORKER_STATES
+from citadel.vocabulary import (
+    DECISIONS,
+    MISSION_STATES,
+    PRIORITIES,
+    SENTINEL_STATES,
+    SEVERITIES,
+    WORKER_STATES,
+    BreakerState,
+    PoolState,
+)
 
 TEXT, MARK = 4.5, 3.0
+POOL_STATES: tuple[str, ...] = get_args(PoolState)
+BREAKERS = tuple(f"breaker_{state}" for state in get_args(BreakerState))
+POISON = ("counted", "quarantined")
 SURFACES = ("window", "panel", "raised", "sunken", "hover", "selected")
 
 
@@ -43,7 +56,9 @@ def test_text_on_accent_and_on_states_is_legible(theme: Theme) -> None:
         assert contrast(theme.color("text.on_state"), theme.color(token)) >= TEXT, token
 
 
-@pytest.mark.parametrize("section", ["state", "decision", "severity", "source", "series", "accent"])
+@pytest.mark.parametrize(
+    "section", ["state", "decision", "severity", "priority", "source", "series", "accent"]
+)
 def test_marks_stand_out(theme: Theme, section: str) -> None:
     for token in tokens(theme, section):
         if token == "accent.muted":
@@ -67,7 +82,16 @@ def test_heat_rises_evenly_in_lightness(theme: Theme) -> None:
 
 @pytest.mark.parametrize(
     "states",
-    [WORKER_STATES, SENTINEL_STATES, DECISIONS, SEVERITIES, MISSION_STATES],
+    [
+        WORKER_STATES,
+        SENTINEL_STATES,
+        DECISIONS,
+        SEVERITIES,
+        MISSION_STATES,
+        POOL_STATES,
+        BREAKERS,
+        POISON,
+    ],
     ids=lambda states: states[0],
 )
 def test_states_of_a_kind_differ_in_shape(states: tuple[str, ...]) -> None:
@@ -75,9 +99,12 @@ def test_states_of_a_kind_differ_in_shape(states: tuple[str, ...]) -> None:
 
 
 def test_every_state_has_a_colour_and_a_shape(theme: Theme) -> None:
-    for state in (*WORKER_STATES, *SENTINEL_STATES, *MISSION_STATES):
+    shown = (*WORKER_STATES, *SENTINEL_STATES, *MISSION_STATES, *POOL_STATES, *BREAKERS, *POISON)
+    for state in (*shown, "open"):
         assert f"state.{state}" in theme.colors
         assert state in SHAPES
+    for priority in PRIORITIES:
+        assert theme.priority(priority)
     for decision in DECISIONS:
         assert f"decision.{decision}" in theme.colors
 

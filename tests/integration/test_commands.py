@@ -7,7 +7,7 @@ import msgpack
 import pytest
 
 from citadel.client.client import Client
-from citadel.client.groups import packed_arguments
+from citadel.client.commands import packed_arguments
 from citadel.errors import (
     BadArguments,
     Cancelled,

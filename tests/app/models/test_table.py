@@ -9,12 +9,12 @@ from PySide6.QtCore import Qt
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
-from app.models import fleet
+from app.models import fleet, pools
 from app.models.table import SORT_ROLE, FilterModel, LogModel, TableModel, held
 from app.store import FleetStore, RowLog
 
 Tables = Callable[..., dict]
-COLUMNS = fleet.WORKERS
+COLUMNS = pools.WORKERS
 
 
 def worker(name: str, **fields: object) -> dict:
@@ -28,6 +28,12 @@ def worker(name: str, **fields: object) -> dict:
         "done": 3,
         "failed": 0,
         "tool": "",
+        "command_id": "",
+        "running": 0,
+        "pss_bytes": 0,
+        "missed": 0,
+        "taint": "",
+        "node": "",
         "started_ns": 1,
         "cause": "",
     } | fields
@@ -146,7 +152,8 @@ def test_every_column_of_every_table_reads_a_row_of_its_topic(qtbot: QtBot, tabl
         ("mission", "missions"),
     ):
         store.apply(tables(topic, {"name": "n", "id": "i", "state": "running"}))
-        model = TableModel(getattr(fleet, name.upper()))
+        module = pools if topic in {"pool", "worker"} else fleet
+        model = TableModel(getattr(module, name.upper()))
         model.set_rows(getattr(store, name), 5)
         _read_all(model)
     for log, columns in ((store.events, fleet.EVENTS), (store.audit, fleet.AUDIT)):

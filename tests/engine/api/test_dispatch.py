@@ -195,7 +195,7 @@ async def test_bytes_that_are_no_message(serve: Any, pools: FakePools) -> None:
 
 async def test_another_wire_version_is_refused(serve: Any, pools: FakePools) -> None:
     connection: Connection = await serve({"Pools": pools})
-    connection._metadata = [("citadel-wire-version", "99")]
+    connection.metadata = [("citadel-wire-version", "99")]
     with pytest.raises(WrongWireVersion) as caught:
         await connection.call("Pools.List", ListPoolsRequest())
     assert "99" in caught.value.message
