@@ -129,7 +129,7 @@ class Engine:
         sampling, chain = await _policies(settings, state)
         providers = Providers([_provider(each) for each in settings.providers], recorder)
         stack.push_async_callback(providers.close)
-        pools = Pools([_pool(each) for each in settings.pools], recorder, hub)
+        pools = Pools([_pool(each) for each in settings.pools], recorder, hub, folder)
         performer = Performer(recorder, pools, chain, providers)
         runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, _restarts(settings))
         missions = Missions([Survey], runtime, state.store, recorder, hub)

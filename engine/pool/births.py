@@ -9,22 +9,35 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from citadel.vocabulary import Severity
+from engine.pool.environments import Environments
 from engine.pool.forks import ForkSpawner, Key, Zygotes
+from engine.pool.hosting import Charge
+from engine.pool.options import EnvironmentOptions
 from engine.pool.ray.cluster import Cluster
 from engine.pool.settings import PoolSettings
-from engine.pool.spawn import Interpreter, PlainSpawner, Spawner
+from engine.pool.spawn import Ears, Hosted, Interpreter, PlainSpawner, Spawner
 from engine.telemetry.recorder import Recorder
 
 SPAWN_VARIABLE = "CITADEL_SPAWN"
 """`plain`: no zygotes."""
+SEVERITIES_OF: dict[str, Severity] = {
+    "environment.building": "info",
+    "environment.progress": "debug",
+    "environment.ready": "info",
+    "environment.failed": "error",
+}
 
 
 class Births:
     """The spawners of one engine's pools."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, folder: Path | None = None) -> None:
         self._recorder = recorder
+        self._environments = Environments(folder, self._tell)
         self._forks = sys.platform == "linux" and os.environ.get(SPAWN_VARIABLE) != "plain"
         self._zygotes = Zygotes(self._tell)
 
@@ -32,10 +45,12 @@ class Births:
         """How a pool's workers are started."""
         if settings.backend == "ray":
             return Cluster(settings, self._recorder)
-        told = settings.environment
-        interpreter = Interpreter(
-            python=told.python, variables=tuple(sorted(told.variables.items()))
-        )
+        if settings.environment.requirements:
+            return EnvironmentSpawner(settings, self._environments, self._local)
+        return self._local(settings.environment, settings.environment.python)
+
+    def _local(self, told: EnvironmentOptions, python: str) -> Spawner:
+        interpreter = Interpreter(python=python, variables=tuple(sorted(told.variables.items())))
         plain = PlainSpawner(interpreter)
         if not self._forks:
             return plain
@@ -47,4 +62,38 @@ class Births:
         self._zygotes.close()
 
     def _tell(self, event: str, subject: str, text: str) -> None:
-        self._recorder.event(event, subject=subject, severity="warning", message=text, context=None)
+        self._recorder.event(
+            event,
+            subject=subject,
+            severity=SEVERITIES_OF.get(event, "warning"),
+            message=text,
+            context=None,
+        )
+
+
+class EnvironmentSpawner:
+    """Spawns with the interpreter of an environment, once that is made."""
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        environments: Environments,
+        make: Callable[[EnvironmentOptions, str], Spawner],
+    ) -> None:
+        self._settings = settings
+        self._environments = environments
+        self._make = make
+        self._spawner: Spawner | None = None
+
+    async def ready(self) -> None:
+        """Waits for the environment; a worker's start is timed from then on."""
+        if self._spawner is None:
+            told = self._settings.environment
+            python = await self._environments.ready(told, self._settings.name)
+            self._spawner = self._spawner or self._make(told, python)
+        await self._spawner.ready()
+
+    async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
+        """As the spawner of that interpreter does."""
+        assert self._spawner is not None
+        return await self._spawner.spawn(charge, ears, descriptors)

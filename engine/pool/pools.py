@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from citadel.errors import Conflict, NotFound
@@ -23,8 +24,15 @@ from engine.telemetry.recorder import Recorder
 class Pools:
     """Finds the pool of a command, and changes pools for operators."""
 
-    def __init__(self, settings: Sequence[PoolSettings], recorder: Recorder, hub: LiveHub) -> None:
-        self._births = Births(recorder)
+    def __init__(
+        self,
+        settings: Sequence[PoolSettings],
+        recorder: Recorder,
+        hub: LiveHub,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder` is the engine's data folder: environments are made below it."""
+        self._births = Births(recorder, folder)
         self._pools = {
             each.name: Pool(each, recorder, hub, self._births.spawner(each)) for each in settings
         }

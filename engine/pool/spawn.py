@@ -33,6 +33,20 @@ _THREAD_LIMITS = (
     "NUMEXPR_NUM_THREADS",
 )
 
+_GRAFT = """
+import sys, runpy
+from importlib.machinery import PathFinder
+root, module = sys.argv[1:3]
+del sys.argv[1:3]
+class Graft:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [root]) if name in ("citadel", "engine") else None
+sys.meta_path.insert(0, Graft)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+"""Gives a foreign interpreter the engine's own code, and nothing that stands beside it."""
+
 UNKNOWN_EXIT = 256
 """No exit code: nobody is left who saw how the process ended."""
 
@@ -147,12 +161,7 @@ class Interpreter:
         """The command that runs a module of the engine."""
         if not self.python:
             return [sys.executable, "-m", module, *arguments]
-        # What the interpreter has itself goes before what stands beside this engine's code.
-        code = (
-            f"import sys, runpy; sys.path.append({_ROOT!r});"
-            f" runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
-        )
-        return [self.python, "-c", code, *arguments]
+        return [self.python, "-c", _GRAFT, _ROOT, module, *arguments]
 
     def path(self) -> list[str]:
         """Where modules are looked for: what the engine can import, its workers can.

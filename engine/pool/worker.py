@@ -264,6 +264,7 @@ class Worker:
             self.refusal = f"its process could not be started: {error}"
         except CitadelError as error:
             self.refusal, self.remedy = error.message, str(error.remedy)
+            self.output.extend(error.details.get("output", "").splitlines())
 
     async def _spawn(self) -> Hosted:
         settings = self._settings
