@@ -1,4 +1,4 @@
-"""The commands of one pool: carries out what the scheduler says, takes what workers answer.
+"""The commands of one pool: takes them from callers, takes the answers from workers.
 
 Loop thread only. A command has no task: it is a future that the frames of a worker complete. Its
 span, its counters and its event are written here, once, however it ends.
@@ -7,38 +7,31 @@ span, its counters and its event are written here, once, however it ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
-from citadel.errors import Cancelled, CitadelError, QueueFull, WireError
+from citadel.errors import Cancelled, CitadelError, Shed, WireError
 from citadel.values import Parcel
+from citadel.vocabulary import PRIORITIES
 from citadel.wire.messages import CommandResult
 from engine.pool import frames
 from engine.pool.admission import PRIORITY_OF_CLASS
 from engine.pool.answers import error_of, ingest
 from engine.pool.autoscale import Load
 from engine.pool.crew import Crew
+from engine.pool.delivery import Command, Delivery
 from engine.pool.memory import Memory, Placed, PoolResult
-from engine.pool.scheduler import NORMAL, Call, Instruction, Recall, Scheduler, Send
+from engine.pool.scheduler import NORMAL, Call
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.worker import Worker
+from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder, Span
 
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Command(Call):
-    """A command with its caller's side."""
-
-    command: PoolCommand
-    future: asyncio.Future[CommandResult]
-    span: Span
-    submitted: float
-    placed: Placed | None = None
-    """Its arguments, when they are large."""
+__all__ = ("Command", "Commands")
 
 
-class Commands:
+class Commands(Delivery):
     """What a pool was given and has not answered."""
 
     def __init__(
@@ -47,51 +40,67 @@ class Commands:
         recorder: Recorder,
         crew: Crew,
         memory: Memory,
+        hub: LiveHub,
         changed: Callable[[], None],
     ) -> None:
-        self.scheduler = Scheduler(settings.name, settings.queue_limit)
+        super().__init__(settings, recorder, crew, memory, hub, changed)
         self.idle = asyncio.Event()
         self.idle.set()
-        self.newest = 0
-        """The last number given: a higher one was not written by a worker's loop."""
         self.by_id: dict[str, int] = {}
-        self._settings = settings
-        self._recorder = recorder
-        self._crew = crew
-        self._memory = memory
-        self._changed = changed
-        self._loop = asyncio.get_running_loop()
+        self.sessions_changed: Callable[[], None] = changed
+        self._suspects = self.resilience.suspects
+        self._breaker = self.resilience.breaker
         self._expiry: asyncio.TimerHandle | None = None
         self._ended = {
             outcome: recorder.counter("citadel.commands", pool=settings.name, outcome=outcome)
-            for outcome in ("done", "failed", "cancelled", "rejected")
+            for outcome in ("done", "failed", "cancelled", "rejected", "shed")
         }
         self._span = recorder.starter(source="pool", service=settings.name, pool=settings.name)
         self._took = recorder.duration("citadel.command.duration", settings.name)
-        self._waited = recorder.duration("citadel.command.queued", settings.name)
+        self.waited = recorder.duration("citadel.command.queued", settings.name)
 
     # ── callers ──────────────────────────────────────────────────────────────────────────────
 
-    def begin(self, command: PoolCommand) -> Command:
+    def begin(self, command: PoolCommand, about: Mapping[str, Any] | None = None) -> Command:
         """Queues an admitted command, or gives it to a worker at once.
 
         Raises:
             QueueFull: as many are waiting as the pool's limit says.
+            BreakerOpen, Quarantined: it is not tried.
+            QuotaExceeded, SessionBusy, SessionLost: its session cannot take it.
             MessageTooLarge: neither shared memory nor the link has room for the arguments.
         """
+        priority = _priority(command)
+        fingerprint, session, probe = "", None, False
+        placed: Placed | None = None
         try:
-            self.scheduler.check_room()
-        except QueueFull:
+            if command.tool in self._suspects:
+                fingerprint = self.resilience.fingerprint(command.tool, command.arguments)
+            if command.session:
+                session = self.scheduler.check_session(command.session, command.affinity)
+            self.scheduler.check_room(priority, session)
+            if self._breaker.state != "closed":
+                probe = self.resilience.enter(self._loop.time())
+            if command.buffers or len(command.arguments) >= self._memory.threshold:
+                placed = self._memory.place(command.arguments, command.buffers)
+                # They are in the slab now: who holds the command holds no lease.
+                command = replace(command, buffers=())
+        except CitadelError:
+            if probe:
+                self._breaker.abandoned()
+            self.scheduler.refused()
             self._ended["rejected"].add()
             self._changed()
             raise
-        placed = None
-        if command.buffers or len(command.arguments) >= self._memory.threshold:
-            placed = self._memory.place(command.arguments, command.buffers)
-            # They are in the slab now: who holds the command holds no lease.
-            command = replace(command, buffers=())
-        call = self._call(command)
-        call.placed = placed
+        call = self._call(command, priority)
+        if about is not None or placed is not None:
+            call.about, call.placed = about, placed
+        if fingerprint or probe or command.tool in self.resilience.attempts.hedging:
+            call.fingerprint, call.probe, call.watched = fingerprint, probe, True
+        if command.session:
+            call.session = self.scheduler.sessions.enter(command.session, command.affinity)
+            call.strict = command.affinity != "hint"
+            self.sessions_changed()
         self.by_id[command.id] = call.number
         self.idle.clear()
         self.act(self.scheduler.submit(call))
@@ -106,7 +115,7 @@ class Commands:
             return "unknown"
         text = f"command {call.name} was cancelled" + (f": {reason}" if reason else "")
         error = Cancelled(text, subject=call.name)
-        was, instructions = self.scheduler.give_up(number, error, runs=self._runs(call))
+        was, instructions = self.scheduler.give_up(number, error, runs=self.runs(call))
         self.act(instructions)
         return was
 
@@ -116,7 +125,7 @@ class Commands:
         if self._expiry:
             self._expiry.cancel()
 
-    def _call(self, command: PoolCommand) -> Command:
+    def _call(self, command: PoolCommand, priority: int) -> Command:
         now = self._loop.time()
         span = self._span(
             f"command {command.tool}",
@@ -134,62 +143,13 @@ class Commands:
             name=command.id,
             tool=command.tool,
             deadline=now + (command.deadline_seconds or self._settings.default_deadline_seconds),
-            priority=PRIORITY_OF_CLASS.get(span.mission_class, NORMAL),
+            priority=priority,
+            flow=span.mission,
             command=command,
             future=self._loop.create_future(),
             span=span,
             submitted=now,
         )
-
-    # ── what the scheduler says ──────────────────────────────────────────────────────────────
-
-    def act(self, instructions: list[Instruction]) -> None:
-        """Carries out instructions, in their order."""
-        self._changed()
-        for instruction in instructions:
-            call = cast("Command", instruction.call)
-            if isinstance(instruction, Send):
-                self._give(call, self._crew.workers[call.worker])
-            elif isinstance(instruction, Recall):
-                self._recall(call)
-            else:
-                outcome = "cancelled" if isinstance(instruction.error, Cancelled) else "failed"
-                self._fail(call, instruction.error, outcome)
-
-    def _give(self, call: Command, worker: Worker) -> None:
-        command, span = call.command, call.span
-        about: dict[str, Any] | None = None
-        if span.sampled:
-            trace = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
-            mission = [span.mission, span.mission_class, span.sentinel]
-            about = {frames.TRACE: trace, frames.MISSION: mission}
-        arguments: bytes | None = command.arguments
-        if command.parts or call.placed is not None:
-            about = {**(about or {}), frames.PARTS: command.parts}
-            if call.placed is not None:
-                arguments = call.placed.head
-                about[frames.BUFFERS] = self._memory.sent(call.placed, worker.id)
-        self._memory.tell(worker)
-        worker.send([frames.CALL, call.number, call.tool, arguments, call.deadline, about])
-        if worker.state == "ready":
-            worker.to("busy")
-            self._crew.touch(worker)
-
-    def _recall(self, call: Call) -> None:
-        worker = self._crew.workers.get(call.worker)
-        if worker is not None:
-            worker.send([frames.CANCEL, call.number])
-            self._loop.call_later(self._settings.grace_seconds, self._insist, call, worker)
-
-    def _insist(self, call: Call, worker: Worker) -> None:
-        if worker.runs(call.number) and self.scheduler.holds(worker.id, call.number):
-            grace = self._settings.grace_seconds
-            worker.kill(f"it did not stop command {call.name} within {grace:g} s")
-
-    def _runs(self, call: Call) -> bool:
-        """Whether its worker has begun it and not answered."""
-        worker = self._crew.workers.get(call.worker)
-        return worker is not None and worker.runs(call.number)
 
     def _arm(self) -> None:
         """Sets one timer for the nearest deadline."""
@@ -202,43 +162,57 @@ class Commands:
 
     def _expire(self) -> None:
         self._expiry = None
-        for call in self.scheduler.expire(self._loop.time()):
-            self.act(self.scheduler.late(call, runs=self._runs(call)))
+        now = self._loop.time()
+        for call in self.scheduler.expire(now):
+            self._late(call, runs=self.runs(call))
         self._arm()
+
+    def _late(self, call: Call, *, runs: bool) -> None:
+        if call.worker:
+            self.resilience.late(call, self._loop.time())
+        self.act(self.scheduler.late(call, runs=runs))
 
     # ── what workers say ─────────────────────────────────────────────────────────────────────
 
     def answered(self, worker: Worker, item: list[Any]) -> None:
         """Takes [DONE, number, seconds, value, rows] or [FAILED, number, seconds, kind, ...]."""
         number, seconds, ok = item[1], item[2], item[0] == frames.DONE
-        if not self.scheduler.holds(worker.id, number):
+        held = self.scheduler.holds(worker.id, number)
+        if held is None:
             return  # told twice: it was on the slate and on the link
-        call = cast("Command | None", self.scheduler.calls.get(number))
+        call = cast("Command", held.of or held)
+        alive = call.number in self.scheduler.calls
         value = item[3]
         if ok and type(value) is not bytes:
             try:
-                value = self._large(worker, value, call)
+                value = self._large(worker, value, call if alive else None)
             except WireError as error:
                 worker.kill(f"it sent garbage: {error}")
                 return
-        name, recorder = self._settings.name, self._recorder
         if isinstance(item[-1], list):
-            ingest(recorder, name, item[-1])
+            ingest(self._recorder, self._settings.name, item[-1])
         if ok:
             worker.done += 1
         else:
             worker.failed += 1
+        ok = ok and held.refusal is None
         self._took.record(seconds)
         instructions = self.scheduler.finished(worker.id, number, seconds, ok=ok)
-        if call is not None:
-            queued = max(0.0, self._loop.time() - call.submitted - seconds)
-            self._waited.record(queued)
+        if alive:
+            now = self._loop.time()
+            queued = max(0.0, now - call.submitted - seconds)
+            self.waited.record(queued)
+            if now >= self._breaker.turn:
+                self._breaker.told(now, self.scheduler.counts.ended)
+            if call.watched:
+                self.resilience.answered(call, seconds)
             if call.span.sampled:
                 call.span.set("citadel.queued_ms", round(queued * 1e3, 3))
+                call.span.set("citadel.worker", worker.id)
             if ok:
-                self._succeed(call, value, queued, seconds)
+                self._succeed(call, value, worker.id, queued, seconds)
             else:
-                self._fail(call, error_of(item, call.name, worker.id), "failed")
+                self.fail(call, held.refusal or error_of(item, call.name, worker.id))
         self.act(instructions)
         self._settle(worker)
 
@@ -253,19 +227,39 @@ class Commands:
     def dropped(self, worker: Worker, item: list[Any]) -> None:
         """Takes [DROPPED, number]: cancelled, or past its deadline, before the worker began it."""
         if (call := self.scheduler.calls.get(item[1])) is not None:
-            self.act(self.scheduler.late(call, runs=False))
+            self._late(call, runs=False)
         self.act(self.scheduler.dropped(worker.id, item[1]))
         self._settle(worker)
 
-    def lost(self, worker: Worker) -> None:
-        """A worker's process has ended: what it ran is lost, what it had beside goes elsewhere."""
+    def lost(self, worker: Worker, *, guilty: bool) -> None:
+        """A worker's process has ended: what it ran is lost, what it had beside goes elsewhere.
+
+        What it ran is not guilty of that when somebody killed it.
+        """
         seat = self.scheduler.seats.get(worker.id)
         running = worker.running
         held = seat.calls if seat else {}
         names = ", ".join(held[number].name for number in running if number in held)
+        error = worker.lost(names)
         # A number that was never given was not written by the worker's loop.
         ran = running if max(running, default=0) <= self.newest else None
-        self.act(self.scheduler.remove_worker(worker.id, worker.lost(names), ran=ran))
+        again: dict[int, float] = {}
+        for number in ran or ():
+            call = cast("Command | None", held.get(number))
+            owner = cast("Command", call.of or call) if call else None
+            if owner is None or owner.number not in self.scheduler.calls:
+                continue
+            seconds = self.resilience.lost(
+                owner,
+                owner.command.arguments,
+                error.message,
+                self._loop.time(),
+                guilty=guilty,
+            )
+            if seconds is not None and owner.about is None:
+                again[number] = seconds
+        self.act(self.scheduler.remove_worker(worker.id, error, ran=ran, again=again))
+        self.sessions_changed()
 
     def _settle(self, worker: Worker) -> None:
         """After an answer: a worker without commands is ready, or stops when it drains."""
@@ -297,53 +291,57 @@ class Commands:
         return sum(number in seat.calls for number in worker.running) if seat else 0
 
     def load(self) -> Load:
-        """What there is to do, for the pool's own size."""
-        queued = self.scheduler.queued
-        waits = (call for call in self.scheduler.calls.values() if not call.worker)
-        oldest = cast("Command | None", next(waits, None)) if queued else None
+        """What there is to do, for the pool's own size; while it is paused there is nothing."""
+        oldest = None if self.scheduler.paused else self.scheduler.room.oldest()
+        waits = self._loop.time() - cast("Command", oldest).submitted if oldest else 0.0
         return Load(
-            queued=queued,
-            wait_seconds=self._loop.time() - oldest.submitted if oldest else 0.0,
+            queued=self.scheduler.queued if oldest else 0,
+            wait_seconds=waits,
             busy=sum(bool(seat.calls) for seat in self.scheduler.seats.values()),
         )
 
     # ── ends ─────────────────────────────────────────────────────────────────────────────────
 
-    def _succeed(self, call: Command, value: bytes | Parcel, queued: float, seconds: float) -> None:
+    def _succeed(
+        self, call: Command, value: bytes | Parcel, worker: str, queued: float, seconds: float
+    ) -> None:
         self._forget(call)
-        span = call.span
-        if span.sampled:
-            span.set("citadel.worker", call.worker)
-        span.end()
+        call.span.end()
         self._ended["done"].add()
         if call.future.done():
             return
         result = CommandResult(
             id=call.name,
             value=value if isinstance(value, bytes) else b"",
-            worker=call.worker,
+            worker=worker,
             queued_seconds=queued,
             run_seconds=seconds,
-            trace_id=f"{span.trace_id:032x}",
-            sampled=span.sampled,
+            trace_id=f"{call.span.trace_id:032x}",
+            sampled=call.span.sampled,
         )
         if not isinstance(value, bytes):
             result = PoolResult.of(result, value)
         call.future.set_result(result)
 
-    def _fail(self, call: Command, error: CitadelError, outcome: str) -> None:
+    def fail(self, call: Command, error: CitadelError) -> None:
+        """Ends a command with an error."""
         self._forget(call)
+        self.resilience.over(call)
         if call.worker:
             call.span.set("citadel.worker", call.worker)
         call.span.error(error)
         call.span.end()
         if not call.future.done():
             call.future.set_exception(error)
+        outcome = "failed"
+        if isinstance(error, Cancelled | Shed):
+            outcome = "cancelled" if isinstance(error, Cancelled) else "shed"
         self._ended[outcome].add()
+        cancelled = outcome == "cancelled"
         self._recorder.event(
-            "command.cancelled" if outcome == "cancelled" else "command.failed",
+            "command.cancelled" if cancelled else "command.failed",
             subject=call.name,
-            severity="info" if outcome == "cancelled" else "warning",
+            severity="info" if cancelled else "warning",
             message=str(error),
             context=call.span,
             tool=call.tool,
@@ -351,8 +349,22 @@ class Commands:
         )
 
     def _forget(self, call: Command) -> None:
+        if call.slow is not None:
+            call.slow.cancel()
+        if call.session is not None:
+            self.sessions_changed()
         del self.by_id[call.name]
         if call.placed is not None:
             self._memory.ended(call.placed, call.name, call.tool)
         if not self.by_id:
             self.idle.set()
+
+
+def _priority(command: PoolCommand) -> int:
+    """Its own, or that of its mission's class, which may be its parent's."""
+    if command.priority is not None:
+        return PRIORITIES.index(command.priority)
+    given = command.mission_class
+    if not given and isinstance(command.parent, Span):
+        given = command.parent.mission_class
+    return PRIORITY_OF_CLASS.get(given, NORMAL)

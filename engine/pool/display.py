@@ -169,7 +169,7 @@ def pool_row(status: PoolStatus, counts: Counts, time_ns: int) -> tuple[Any, ...
         status.slab_bytes,
         status.slab_used_bytes,
         status.leases,
-        0,
-        0,
-        0,
+        counts.shed,
+        counts.retried,
+        counts.hedged,
     )

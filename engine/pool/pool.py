@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from citadel.errors import Cancelled, InvalidRequest
+from citadel.errors import AdapterFailed, Cancelled, InvalidRequest
 from citadel.vocabulary import PoolState
 from citadel.wire.messages import CommandResult, PoolStatus
 from engine.pool import frames
@@ -23,8 +23,10 @@ from engine.pool.crew import Crew
 from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
 from engine.pool.memory import Memory
 from engine.pool.ray.cluster import Cluster
+from engine.pool.session_desk import SessionDesk
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.spawn import Spawner
+from engine.pool.waits import RecentWaits
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
@@ -48,6 +50,7 @@ class Pool:
         self.revision = 1
         self.state: PoolState = "serving"
         self.error = ""
+        self._loop = asyncio.get_running_loop()
         self._recorder = recorder
         self._hub = hub
         self._tools: frozenset[str] = frozenset()
@@ -56,13 +59,22 @@ class Pool:
         self._place = spawner.running() if isinstance(spawner, Cluster) else nullcontext()
         self.memory = Memory(settings, recorder)
         self.crew = Crew(settings, self, recorder, hub, spawner, self.memory.hand_down)
-        self.commands = Commands(settings, recorder, self.crew, self.memory, self._publish.soon)
+        self.commands = Commands(
+            settings, recorder, self.crew, self.memory, hub, self._publish.soon
+        )
+        self.resilience = self.commands.resilience
+        scheduler = self.commands.scheduler
+        self.sessions = SessionDesk(scheduler, recorder, hub, self.commands.act)
+        self.commands.sessions_changed = self.sessions.touch
         self.hears: dict[int, Hears] = {
             frames.DONE: self.commands.answered,
             frames.FAILED: self.commands.answered,
             frames.DROPPED: self.commands.dropped,
+            frames.VARIABLES: self.sessions.told,
             frames.RELEASED: self.memory.released,
         }
+        self._waits = RecentWaits(self.commands.waited)
+        self._spared: set[str] = set()
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────
 
@@ -75,6 +87,7 @@ class Pool:
                 await self.crew.run()
         finally:
             self.commands.close(Cancelled(f"pool {self.name} was stopped"))
+            self.sessions.close()
             self.memory.close()
             self._publish.cancel()
 
@@ -84,12 +97,44 @@ class Pool:
 
     async def drain(self, seconds: float) -> bool:
         """Takes no more commands and waits for those it has; whether all ended in time."""
-        self.state = "draining"
-        self._publish.soon()
+        self.set_state("draining")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.commands.idle.wait()
         return not self.commands.by_id
+
+    def set_state(self, state: PoolState) -> None:
+        """Serves; pauses: commands wait; or drains: new ones are refused, those here go on.
+
+        Raises:
+            InvalidRequest: it is none of these.
+            AdapterFailed: the pool is failed; recycling it starts new workers.
+        """
+        if state not in ("serving", "paused", "draining"):
+            raise InvalidRequest(
+                f"{state!r} is no state that a pool can be given",
+                subject=self.name,
+                remedy="One of serving, paused, draining",
+            )
+        if self.state == "failed":
+            if state == "draining":
+                return
+            raise AdapterFailed(
+                f"pool {self.name} is failed: {self.error}",
+                subject=self.name,
+                remedy=f"Mend the adapter, then: citadel pool recycle {self.name}",
+            )
+        self.state = state
+        if state == "paused":
+            self.commands.scheduler.pause()
+        else:
+            self.commands.act(self.commands.scheduler.proceed())
+        self._publish.soon()
+
+    def kill(self, worker: str, cause: str) -> None:
+        """Kills a worker's process: the commands that it runs are not to blame."""
+        self.crew.kill(worker, cause)
+        self._spared.add(worker)
 
     def changed(self) -> None:
         """An operator changed it: a new revision."""
@@ -98,22 +143,39 @@ class Pool:
 
     def status(self) -> PoolStatus:
         """The pool, as the wire has it."""
-        scheduler = self.commands.scheduler
+        settings, scheduler = self.settings, self.commands.scheduler
+        urgent, normal, later = scheduler.room.queued_by_priority()
         return PoolStatus(
             name=self.name,
             revision=self.revision,
             state=self.state,
-            adapter=self.settings.adapter,
+            adapter=settings.adapter,
             size=self.crew.size,
-            queue_limit=self.settings.queue_limit,
+            queue_limit=settings.queue_limit,
             queued=scheduler.queued,
             running=scheduler.running,
             workers=self.crew.status(),
             error=self.error,
+            backend=settings.backend,
+            profile=settings.profile,
+            min_size=settings.scale.min_size if settings.scale.max_size else 0,
+            max_size=settings.scale.max_size,
+            queue_policy=settings.queue.policy,
+            queued_urgent=urgent,
+            queued_normal=normal,
+            queued_later=later,
+            breaker=self.resilience.breaker.state,
+            sessions=len(scheduler.sessions.sessions),
+            poisoned=self.resilience.poisoned,
+            queue_wait_seconds=self.queue_wait_seconds(),
             slab_bytes=self.memory.slab_bytes,
             slab_used_bytes=self.memory.used_bytes,
             leases=self.memory.leases,
         )
+
+    def queue_wait_seconds(self) -> float:
+        """How long the commands that ended in the last seconds had waited: the median."""
+        return self._waits.median(self._loop.time())
 
     def _show(self) -> None:
         counts = self.commands.scheduler.counts
@@ -170,12 +232,16 @@ class Pool:
         self.error = ""
         self.memory.settled(worker.id)
         self._tools = frozenset(tool.name for tool in self.crew.tools)
+        self.resilience.attempts.know(tool.name for tool in self.crew.tools if tool.idempotent)
         self._ready.set()
-        self.commands.act(self.commands.scheduler.add_worker(worker.id))
+        settings = self.settings
+        capacity = 1 if settings.profile == "process" else settings.threads
+        self.commands.act(self.commands.scheduler.add_worker(worker.id, capacity, worker.node))
 
     def worker_retired(self, worker: Worker) -> None:
         """A worker drains."""
-        self.commands.scheduler.retire_worker(worker.id)
+        self.commands.act(self.commands.scheduler.retire_worker(worker.id))
+        self.sessions.touch()
 
     def worker_said(self, worker: Worker, item: list[Any]) -> None:
         """A worker said something: the part that hears such frames takes it."""
@@ -187,8 +253,9 @@ class Pool:
 
     def worker_gone(self, worker: Worker) -> None:
         """A worker's process has ended."""
-        self.commands.lost(worker)
+        self.commands.lost(worker, guilty=worker.id not in self._spared)
         self.memory.gone(worker.id)
+        self._spared.discard(worker.id)
 
     def worker_holds(self, worker: Worker) -> bool:
         """Whether it has commands."""
@@ -201,6 +268,10 @@ class Pool:
     def worker_runs_number(self, worker: Worker) -> int:
         """How many commands it runs at once."""
         return self.commands.number_run_by(worker)
+
+    def crew_load(self) -> Load:
+        """What there is to do, for the pool's own size."""
+        return self.commands.load()
 
     # ── what the crew says ───────────────────────────────────────────────────────────────────
 
@@ -218,10 +289,6 @@ class Pool:
             self._tell("pool.failed", "error")
         self._ready.set()
         self.commands.act(self.commands.scheduler.fail_all(error))
-
-    def crew_load(self) -> Load:
-        """What there is to do, for the pool's own size."""
-        return self.commands.load()
 
     def crew_changed(self) -> None:
         """A worker more or less."""

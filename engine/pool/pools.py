@@ -10,7 +10,15 @@ from typing import Any
 
 from citadel.errors import Conflict, NotFound
 from citadel.values import Parcel
-from citadel.wire.messages import CommandResult, PoolStatus, Tool, WorkerDetail
+from citadel.vocabulary import PoolState
+from citadel.wire.messages import (
+    CommandResult,
+    PoisonEntry,
+    PoolStatus,
+    SessionStatus,
+    Tool,
+    WorkerDetail,
+)
 from engine.pool.births import Births
 from engine.pool.memory import Lease, PoolResult
 from engine.pool.pool import Pool
@@ -101,6 +109,14 @@ class Pools:
         """How a pool's commands ended so far."""
         return self._known(pool).commands.scheduler.counts
 
+    def inspect_worker(self, pool: str, worker: str) -> WorkerDetail:
+        """The life of a worker, also of one that ended lately.
+
+        Raises:
+            NotFound: there is no such worker, or no more.
+        """
+        return self._known(pool).crew.inspect(worker)
+
     def tools(self, pool: str) -> tuple[Tool, ...]:
         """The tools of a pool's adapter; none until a worker was ready once."""
         return self._known(pool).crew.tools
@@ -127,14 +143,6 @@ class Pools:
         found.changed()
         return found.status()
 
-    def inspect_worker(self, pool: str, worker: str) -> WorkerDetail:
-        """The life of a worker, also of one that ended lately.
-
-        Raises:
-            NotFound: there is no such worker, or no more.
-        """
-        return self._known(pool).crew.inspect(worker)
-
     async def recycle(self, pool: str, worker: str = "") -> PoolStatus:
         """Replaces one worker, or all, without losing capacity."""
         found = self._known(pool)
@@ -147,8 +155,45 @@ class Pools:
     ) -> PoolStatus:
         """Kills one worker's process."""
         found = self._known(pool)
-        found.crew.kill(worker, cause)
+        found.kill(worker, cause)
         return found.status()
+
+    async def set_state(self, pool: str, state: PoolState) -> PoolStatus:
+        """Lets a pool serve, pauses it (commands wait), or drains it (new ones are refused)."""
+        found = self._known(pool)
+        before = found.state
+        found.set_state(state)
+        if found.state != before:
+            self._recorder.event("pool.state", subject=pool, message=f"{before} → {state}")
+            found.changed()
+        return found.status()
+
+    # ── sessions and poison ──────────────────────────────────────────────────────────────────
+
+    def sessions(self, pool: str = "") -> tuple[SessionStatus, ...]:
+        """The open sessions of one pool, or of all."""
+        return tuple(each for found in self._some(pool) for each in found.sessions.sessions())
+
+    def set_variables(
+        self, pool: str, key: str, variables: bytes, revision: int = 0
+    ) -> SessionStatus:
+        """Sets a session's variables (a msgpack map, nil removes); its next command sees them."""
+        return self._known(pool).sessions.set(key, variables, revision)
+
+    def end_session(self, pool: str, key: str) -> SessionStatus:
+        """Ends a session."""
+        return self._known(pool).sessions.end(key)
+
+    def poison(self, pool: str = "") -> tuple[PoisonEntry, ...]:
+        """The commands that killed workers of one pool, or of all."""
+        return tuple(each for found in self._some(pool) for each in found.resilience.poison())
+
+    def release_poison(self, pool: str, fingerprint: str) -> PoisonEntry:
+        """Lets a quarantined command through again."""
+        found = self._known(pool)
+        entry = found.resilience.release(fingerprint)
+        found.changed()
+        return entry
 
     def gauges(self) -> list[Gauge]:
         """Queue, running and worker counts for the metrics."""
@@ -163,6 +208,9 @@ class Pools:
                 number = sum(worker.state == state for worker in status.workers)
                 found.append(("citadel.pool.workers", {**labels, "state": state}, number))
         return found
+
+    def _some(self, name: str) -> Sequence[Pool]:
+        return [self._known(name)] if name else list(self._pools.values())
 
     def _known(self, name: str) -> Pool:
         if name not in self._pools:

@@ -1,149 +1,146 @@
 """Which command runs where: a sans-IO core. Every method is told what happened, returns what to do.
 
-Commands wait in one bounded queue: the more urgent class first, within a class first in, first out.
-A free worker is given the next one at once. While its commands are known to be short, a worker is
-given a few more, so that it never waits for the engine: no more than it runs in PREFETCH_SECONDS,
-and never behind a long one. When a worker dies, only the commands that it ran are lost; the others
-go back to the front.
+Where commands wait and which worker is given which is in `floor`; here is what becomes of each.
+When a worker dies, only the commands that it ran are lost; the others go back to the front.
 
-Accounting always holds: submitted = done + failed + cancelled + rejected + queued + running.
+Accounting always holds, sessions, retries and second copies included: submitted = done + failed +
+cancelled + rejected + shed + queued + running.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
 
-from citadel.errors import Cancelled, CitadelError, DeadlineExceeded, QueueFull
+from citadel.errors import Cancelled, CitadelError, DeadlineExceeded, SessionBusy, SessionLost, Shed
+from citadel.vocabulary import Affinity
+from engine.pool.call import (
+    LATER,
+    NORMAL,
+    PRIORITIES,
+    URGENT,
+    Again,
+    Call,
+    Counts,
+    Fail,
+    Farewell,
+    Instruction,
+    Recall,
+    Send,
+)
 from engine.pool.deadlines import Deadlines
+from engine.pool.fairqueue import Line
+from engine.pool.floor import UNKNOWN_SECONDS, Floor
+from engine.pool.options import QueueOptions, SessionOptions
+from engine.pool.seats import PREFETCH, PREFETCH_SECONDS, Seat
+from engine.pool.sessions import Session
 
-PREFETCH = 32
-"""Commands that may wait in a worker behind the running one."""
-PREFETCH_SECONDS = 0.001
-"""How long those commands may be expected to take together; a longer command is not short."""
+__all__ = (
+    "LATER",
+    "MAX_RETURNS",
+    "NORMAL",
+    "PREFETCH",
+    "PREFETCH_SECONDS",
+    "PRIORITIES",
+    "URGENT",
+    "Again",
+    "Call",
+    "Counts",
+    "Fail",
+    "Farewell",
+    "Instruction",
+    "Recall",
+    "Scheduler",
+    "Seat",
+    "Send",
+)
+
 MAX_RETURNS = 3
 """How often a command that had not begun is given to another worker."""
-URGENT, NORMAL, LATER = PRIORITIES = (0, 1, 2)
-_UNKNOWN_SECONDS = 1.0
-"""What a tool is expected to take before it has run once, and one that was told to stop."""
-_SMOOTHING = 0.1
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Call:
-    """A command inside the scheduler."""
+class Scheduler(Floor):
+    """The state of one pool's commands and workers."""
 
-    number: int
-    """Never used again, whatever id its caller chose."""
-    name: str
-    tool: str
-    deadline: float
-    priority: int = NORMAL
-    worker: str = ""
-    expected: float = 0.0
-    tick: int = 0
-    returns: int = 0
-    """How often it came back from a worker that died."""
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """A worker, as the scheduler sees it."""
-
-    id: str
-    capacity: int = 1
-    """Commands that it runs at once."""
-    node: str = ""
-    accepting: bool = True
-    calls: OrderedDict[int, Call] = field(default_factory=OrderedDict[int, Call])
-    ahead: float = 0.0
-    """Seconds that its calls are expected to take, one after another."""
-    slot: int = -1
-    """Under which number of calls it is filed as open, -1 when it is not."""
-
-
-class Send(NamedTuple):
-    """Give the command to the worker."""
-
-    call: Call
-
-
-class Recall(NamedTuple):
-    """Tell the worker to drop or to stop the command; kill it after the grace if it did not."""
-
-    call: Call
-
-
-class Fail(NamedTuple):
-    """Tell the caller."""
-
-    call: Call
-    error: CitadelError
-
-
-Instruction = Send | Recall | Fail
-
-
-@dataclass(slots=True)
-class Counts:
-    """Commands by how they ended."""
-
-    submitted: int = 0
-    done: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-
-
-class Scheduler:
-    """The state of one pool's queue and workers."""
-
-    def __init__(self, pool: str, queue_limit: int) -> None:
-        self.pool = pool
-        self.queue_limit = queue_limit
+    def __init__(
+        self,
+        pool: str,
+        queue_limit: int,
+        *,
+        queue: QueueOptions | None = None,
+        sessions: SessionOptions | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        super().__init__(pool, queue_limit, queue=queue, sessions=sessions, clock=clock, rng=rng)
         self.counts = Counts()
         self.calls: dict[int, Call] = {}
-        self.seats: dict[str, Seat] = {}
-        self.queued = 0
-        self._queues = tuple(OrderedDict[int, Call]() for _ in PRIORITIES)
+        self._delayed = Line()
         self._deadlines = Deadlines()
-        self._seconds: dict[str, float] = {}
-        self._open: tuple[dict[str, Seat], ...] = tuple({} for _ in range(PREFETCH + 1))
-        self._open_slots = 0
+
+    @property
+    def queued(self) -> int:
+        """Commands that wait."""
+        return self.room.queued
 
     @property
     def running(self) -> int:
         """Commands that a worker has."""
-        return len(self.calls) - self.queued
+        return len(self.calls) - self.room.queued
+
+    @property
+    def paused(self) -> bool:
+        """Whether commands wait although workers are free."""
+        return self._open.closed
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
-    def check_room(self) -> None:
-        """Refuses a command before anything is made for it.
+    def check_room(self, priority: int = NORMAL, session: Session | None = None) -> None:
+        """Refuses a command before anything is made for it; the caller counts it as `refused`.
 
         Raises:
             QueueFull: as many are waiting as the pool's limit says.
         """
-        if self.queued >= self.queue_limit:
-            self.counts.submitted += 1
-            self.counts.rejected += 1
-            raise QueueFull(
-                f"the queue of pool {self.pool} is full: {self.queue_limit} commands wait",
-                subject=self.pool,
-            )
+        room = self.room
+        if room.waits >= room.limit and self._must_wait(session):
+            room.check_room(priority)
+
+    def check_session(self, key: str, affinity: Affinity) -> Session | None:
+        """Refuses a command of a session; the session, None when it is new.
+
+        Raises:
+            QuotaExceeded: there are too many sessions for another.
+            SessionLost: `strict_fail`: its worker died.
+            SessionBusy: `strict_fail`: its worker is not free.
+        """
+        session = self.sessions.check(key, affinity)
+        if session is not None and affinity == "strict_fail":
+            seat = self.seats.get(session.worker)
+            if session.live or (seat is not None and not self._open.is_free(seat)):
+                raise SessionBusy(
+                    f"the worker {session.worker} of session {key} is not free", subject=key
+                )
+        return session
+
+    def refused(self) -> None:
+        """A command was not taken: it counts nevertheless."""
+        self.counts.submitted += 1
+        self.counts.rejected += 1
 
     def submit(self, call: Call) -> list[Instruction]:
         """Takes a command, for which there was room."""
         self.counts.submitted += 1
         self.calls[call.number] = call
         call.tick = self._deadlines.add(call.number, call.deadline)
-        if self._open_slots and not self.queued:
-            return [self._place(call, self._freest())]
-        self._queues[call.priority][call.number] = call
-        self.queued += 1
-        return self._assign()
+        if (
+            self._open.slots
+            and not self._queue.size
+            and call.session is None
+            and self._bulkhead is None
+        ):
+            return [self._place(call, self._open.freest())]
+        return self._line_up(call)
 
     def finished(self, worker: str, number: int, seconds: float, *, ok: bool) -> list[Instruction]:
         """The worker answered; an answer to a command that was given up is only a free place."""
@@ -151,16 +148,24 @@ class Scheduler:
         call = seat.calls.pop(number, None) if seat else None
         if seat is None or call is None:
             return []
-        if number in self.calls:
+        found: list[Instruction] = []
+        expected = call.expected
+        if call.of is not None or call.copy is not None:
+            found, call = self._decided(call)
+        if call.number in self.calls:
             self._forget(call)
             self._learn(call.tool, seconds)
             if ok:
                 self.counts.done += 1
             else:
                 self.counts.failed += 1
-        seat.ahead = seat.ahead - call.expected if seat.calls else 0.0
-        self._file(seat)
-        return self._assign() if self.queued else []
+        seat.ahead = seat.ahead - expected if seat.calls else 0.0
+        self._open.file(seat)
+        if call.session is not None or self._bulkhead is not None:
+            found += self._lifted(call, seat.id)
+        if seat.own is not None:
+            return found + self._serve(seat)
+        return found + self._assign() if self._queue.size else found
 
     def dropped(self, worker: str, number: int) -> list[Instruction]:
         """The worker did not begin a command that was given up."""
@@ -174,19 +179,25 @@ class Scheduler:
         if call is None:
             return "unknown", []
         found: list[Instruction] = []
-        if seat := self.seats.get(call.worker):
-            found.append(Recall(call))
-            if runs:  # it may take its worker along: nothing more behind it
-                call.expected += _UNKNOWN_SECONDS
-                seat.ahead += _UNKNOWN_SECONDS
-                self._file(seat)
+        for each in (call, call.copy):
+            seat = self.seats.get(each.worker) if each else None
+            if each is not None and seat is not None:
+                found.append(Recall(each))
+                if runs:  # it may take its worker along: nothing more behind it
+                    each.expected += UNKNOWN_SECONDS
+                    seat.ahead += UNKNOWN_SECONDS
+                    self._open.file(seat)
         if isinstance(error, Cancelled):
             self.counts.cancelled += 1
+        elif isinstance(error, Shed):
+            self.counts.shed += 1
         else:
             self.counts.failed += 1
         self._forget(call)
         found.append(Fail(call, error))
-        return ("running" if runs else "queued"), found
+        if call.session is not None:
+            found += self._release(call.session)
+        return ("running" if runs else "queued"), found + self._assign()
 
     def expire(self, now: float) -> list[Call]:
         """The commands whose deadline has passed: `late` ends each."""
@@ -205,6 +216,26 @@ class Scheduler:
         """When `expire` is due."""
         return self._deadlines.next()
 
+    def resume(self, number: int) -> list[Instruction]:
+        """A command that was to be tried again has waited long enough: it is first in line."""
+        call = self.calls.get(number)
+        if call is None or call.place is not self._delayed:
+            return []
+        self._delayed.cancel(call)
+        self._queue.push_first(call)
+        return self._assign()
+
+    def hedge(self, call: Call, twin: Call) -> list[Instruction]:
+        """Runs a second copy of a command on an idle worker, when nobody waits for that."""
+        if self._queue.size or not self._open.slots or call.number not in self.calls:
+            return []
+        seat = self._open.freest()
+        if not self._open.is_free(seat) or seat.id == call.worker:
+            return []
+        call.copy, twin.of = twin, call
+        self.counts.hedged += 1
+        return [self._place(twin, seat)]
+
     def fail_all(self, error: CitadelError) -> list[Instruction]:
         """Gives up everything: the pool cannot serve."""
         found: list[Instruction] = []
@@ -214,98 +245,127 @@ class Scheduler:
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────
 
-    def holds(self, worker: str, number: int) -> bool:
-        """Whether the worker has this command and has not answered it."""
+    def holds(self, worker: str, number: int) -> Call | None:
+        """The command, when the worker has it and has not answered it."""
         seat = self.seats.get(worker)
-        return seat is not None and number in seat.calls
+        return seat.calls.get(number) if seat is not None else None
 
     def add_worker(self, worker: str, capacity: int = 1, node: str = "") -> list[Instruction]:
         """A worker is ready; it runs so many commands at once, on a node of a cluster or here."""
         seat = self.seats[worker] = Seat(worker, capacity=capacity, node=node)
-        self._file(seat)
+        self._open.file(seat)
         return self._assign()
 
-    def retire_worker(self, worker: str) -> None:
-        """The worker gets no more commands; those that it has go on."""
-        if seat := self.seats.get(worker):
-            seat.accepting = False
-            self._file(seat)
+    def retire_worker(self, worker: str) -> list[Instruction]:
+        """The worker gets no more commands; those that it has go on, its sessions move."""
+        seat = self.seats.get(worker)
+        if seat is None:
+            return []
+        seat.accepting = False
+        self._open.file(seat)
+        self.sessions.retire(worker)
+        self._turn_out(seat)
+        return self._assign()
 
     def remove_worker(
-        self, worker: str, error: CitadelError, *, ran: Collection[int] | None
+        self,
+        worker: str,
+        error: CitadelError,
+        *,
+        ran: Collection[int] | None,
+        again: Mapping[int, float] | None = None,
     ) -> list[Instruction]:
         """The worker is gone: the commands it ran fail, the others wait again, first in line.
 
         Those that have come back too often fail too; so do all when it is not known what it ran.
+        Of those it ran, the ones in `again` wait until `resume`, so many seconds later.
         """
         seat = self.seats.pop(worker, None)
         found: list[Instruction] = []
         if seat is None:
             return found
         seat.accepting = False
-        self._file(seat)
+        self._open.file(seat)
+        self.sessions.lose(worker, error.message)
         for call in reversed(seat.calls.values()):
-            if call.number not in self.calls:
-                continue
-            call.returns += 1
-            if ran is None or call.number in ran or call.returns > MAX_RETURNS:
-                self._forget(call)
-                self.counts.failed += 1
-                found.append(Fail(call, error))
-            else:
-                call.worker, call.expected, queue = "", 0.0, self._queues[call.priority]
-                queue[call.number] = call
-                queue.move_to_end(call.number, last=False)
-                self.queued += 1
+            owner, other = self._apart(call)
+            began = ran is None or call.number in ran
+            if owner.number in self.calls and not other:
+                wait = again.get(call.number) if again and began else None
+                found += self._bereaved(owner, error, began=began, wait=wait)
+            if call.session is not None or self._bulkhead is not None:
+                found += self._lifted(call, worker)
+        self._turn_out(seat)
         return found + self._assign()
+
+    def pause(self) -> None:
+        """Commands wait; those that workers have go on."""
+        self._open.closed = True
+        for seat in self.seats.values():
+            self._open.file(seat)
+
+    def proceed(self) -> list[Instruction]:
+        """After a pause."""
+        self._open.closed = False
+        found: list[Instruction] = []
+        for seat in self.seats.values():
+            self._open.file(seat)
+        for seat in self.seats.values():
+            found += self._serve(seat)
+        return found
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     def _forget(self, call: Call) -> None:
         del self.calls[call.number]
         self._deadlines.discard(call.number, call.tick)
-        if not call.worker and self._queues[call.priority].pop(call.number, None):
-            self.queued -= 1
+        if call.place is not None:
+            self.room.leave(call)
+        if call.session is not None:
+            self.sessions.leave(call.session)
 
-    def _learn(self, tool: str, seconds: float) -> None:
-        mean = self._seconds.get(tool)
-        self._seconds[tool] = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)
+    def _decided(self, answered: Call) -> tuple[list[Instruction], Call]:
+        """One of a command's two copies has answered: the command, and the other is recalled."""
+        owner = answered.of or answered
+        other = owner.copy if answered is owner else owner
+        owner.copy = None
+        seat = self.seats.get(other.worker) if other else None
+        if owner.number in self.calls and other and seat and other.number in seat.calls:
+            return [Recall(other, patient=True)], owner
+        return [], owner
 
-    def _file(self, seat: Seat) -> None:
-        """Files a seat as open under the number of its calls, or as closed."""
-        held = len(seat.calls)
-        short = held <= PREFETCH and seat.ahead < PREFETCH_SECONDS * seat.capacity
-        open_ = seat.accepting and (held < seat.capacity or short)
-        slot = min(held, PREFETCH) if open_ else -1
-        if slot != seat.slot:
-            if seat.slot >= 0:
-                del self._open[seat.slot][seat.id]
-                if not self._open[seat.slot]:
-                    self._open_slots ^= 1 << seat.slot
-            if slot >= 0:
-                self._open[slot][seat.id] = seat
-                self._open_slots |= 1 << slot
-            seat.slot = slot
+    def _apart(self, call: Call) -> tuple[Call, bool]:
+        """The worker of one of two copies is gone: the command, and whether the other lives."""
+        owner = call.of or call
+        other = owner if call.of else call.copy
+        alive = other is not None and self.holds(other.worker, other.number) is other
+        if call is owner and alive:
+            owner.worker = ""
+        else:
+            owner.copy = None
+        return owner, alive
 
-    def _assign(self) -> list[Instruction]:
-        """Hands out the queue while a worker is open."""
-        found: list[Instruction] = []
-        for queue in self._queues:
-            while queue and self._open_slots:
-                _, call = queue.popitem(last=False)
-                self.queued -= 1
-                found.append(self._place(call, self._freest()))
-        return found
-
-    def _place(self, call: Call, seat: Seat) -> Send:
-        call.worker = seat.id
-        call.expected = self._seconds.get(call.tool, _UNKNOWN_SECONDS)
-        seat.calls[call.number] = call
-        seat.ahead += call.expected
-        self._file(seat)
-        return Send(call)
-
-    def _freest(self) -> Seat:
-        """The open worker with the fewest commands, of these the one that has been so longest."""
-        lowest = (self._open_slots & -self._open_slots).bit_length() - 1
-        return next(iter(self._open[lowest].values()))
+    def _bereaved(
+        self, call: Call, error: CitadelError, *, began: bool, wait: float | None
+    ) -> list[Instruction]:
+        """A command's worker is gone: it waits again, is tried again later, or has failed."""
+        if wait is not None:
+            call.attempts += 1
+            self.counts.retried += 1
+            call.worker, call.expected = "", 0.0
+            self.room.wait(call, self._delayed)
+            return [Again(call, wait)]
+        if call.session is not None and call.session.lost and not began:
+            error = SessionLost(
+                f"session {call.session.key} of pool {self.pool} is lost: {error.message}",
+                subject=call.session.key,
+            )
+            began = True
+        call.returns += 1
+        if began or call.returns > MAX_RETURNS:
+            self._forget(call)
+            self.counts.failed += 1
+            return [Fail(call, error)]
+        call.worker, call.expected = "", 0.0
+        self.room.wait(call, self._queue, first=True)
+        return []

@@ -19,6 +19,9 @@ class Entry(NamedTuple):
 COUNTERS = MappingProxyType(
     {
         "citadel.commands": Entry("Commands ended, by outcome", ("pool", "outcome")),
+        "citadel.command.attempts": Entry(
+            "Commands tried again (retry) or twice at once (hedge)", ("pool", "kind")
+        ),
         "citadel.worker.starts": Entry("Worker processes started", ("pool",)),
         "citadel.worker.lost": Entry("Worker processes that died", ("pool",)),
         "citadel.sentinel.signals": Entry("Signals handled", ("behaviour", "outcome")),
@@ -71,6 +74,7 @@ EVENTS = MappingProxyType(
         "pool.failed": "A pool cannot start workers",
         "pool.degraded": "New workers of a pool do not stay; the old ones serve",
         "pool.recovered": "A failed pool serves again",
+        "pool.state": "A pool serves, is paused, or drains",
         "pool.resized": "A pool has another size",
         "pool.scaled": "A pool changed its own size",
         "pool.limits": "A limit of a pool's workers has no effect here",
@@ -92,6 +96,14 @@ EVENTS = MappingProxyType(
         "worker.output": "Something a worker printed",
         "command.failed": "A command ended with an error",
         "command.cancelled": "A command was cancelled",
+        "command.retried": "A command is tried again: its worker was lost",
+        "command.hedged": "A slow command runs a second time",
+        "breaker.open": "A pool fails too often: its commands are refused",
+        "breaker.half_open": "A pool that failed too often is tried again",
+        "breaker.closed": "A pool that failed too often works again",
+        "poison.quarantined": "A command killed too many workers: it is refused",
+        "poison.released": "A quarantined command is let through again",
+        "session.ended": "A session ended",
         "slab.leaked": "A value in shared memory was held long after its command",
         "sentinel.spawned": "A Sentinel began",
         "sentinel.restarting": "A Sentinel is restarted by its supervisor",

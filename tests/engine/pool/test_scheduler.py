@@ -81,6 +81,7 @@ class Machine(RuleBasedStateMachine):
             self.core.check_room()
         except QueueFull:
             assert full
+            self.core.refused()
             self.outcome[call.number] = "QueueFull"
         else:
             assert not full
@@ -247,6 +248,7 @@ def test_a_full_queue_counts_what_it_refuses():
     core.submit(a_call(1))
     with pytest.raises(QueueFull, match="1 commands wait"):
         core.check_room()
+    core.refused()
     assert (core.counts.submitted, core.counts.rejected) == (2, 1)
 
 

@@ -1,0 +1,304 @@
+"""Sessions of one pool: which worker has which, their variables, their end. A sans-IO core.
+
+A session is state that stays with a key. Its variables are a msgpack map that the engine keeps, so
+that they outlive a worker; whatever else a worker holds for it dies with the worker. Affinity says
+how much that matters: `hint` prefers the worker, `strict_queue` waits for it and moves when it is
+lost, `strict_fail` never waits, and is lost with its worker.
+
+An open session is one that was used in the last TTL, or that has commands here. Times are those of
+the caller's clock, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgpack
+
+from citadel.errors import (
+    Conflict,
+    InvalidRequest,
+    QuotaExceeded,
+    SessionLost,
+    UnknownSession,
+)
+from citadel.vocabulary import Affinity
+from engine.pool.call import Farewell
+from engine.pool.fairqueue import Line
+from engine.pool.options import SessionOptions
+
+MAX_KEY = 256
+"""Characters of a session's key."""
+EMPTY = b"\x80"
+"""No variables: an empty msgpack map."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One key's state."""
+
+    key: str
+    created: float
+    expires: float
+    affinity: Affinity = "hint"
+    worker: str = ""
+    """Where its state is; empty: nowhere yet, or its worker is gone."""
+    commands: int = 0
+    """Commands that it was given."""
+    live: int = 0
+    """Commands that have not ended."""
+    placed: dict[str, int] = field(default_factory=dict[str, int])
+    """Commands that workers have, by worker."""
+    leaving: bool = False
+    """Its worker drains: it moves when what it runs there has ended."""
+    lost: str = ""
+    """How its worker ended, when the session was `strict_fail`: it is not used again."""
+    gone: bool = False
+    variables: bytes = EMPTY
+    revision: int = 0
+    """Of the variables."""
+    held: tuple[str, int] = ("", 0)
+    """The worker that has the variables, and their revision there."""
+    parked: Line = field(default_factory=Line)
+    """Strict commands that wait for one of its own to end."""
+
+    def news_for(self, worker: str) -> bytes | None:
+        """The variables, when a worker that is about to run a command has not these."""
+        if self.held == (worker, self.revision):
+            return None
+        self.held = (worker, self.revision)
+        return self.variables
+
+
+class SessionTable:
+    """The sessions of one pool."""
+
+    def __init__(self, pool: str, options: SessionOptions, clock: Callable[[], float]) -> None:
+        self.sessions: OrderedDict[str, Session] = OrderedDict()
+        """The one that was used longest ago first."""
+        self.changed: dict[str, Session] = {}
+        """Those whose rows are to be shown; the shell takes them out."""
+        self._pool = pool
+        self._options = options
+        self._clock = clock
+        self._bound: dict[str, dict[str, Session]] = {}
+
+    # ── use ──────────────────────────────────────────────────────────────────────────────────
+
+    def check(self, key: str, affinity: Affinity) -> Session | None:
+        """The session that a command names, None when it would be a new one.
+
+        Raises:
+            InvalidRequest: the key is too long.
+            QuotaExceeded: a new one would be one too many.
+            SessionLost: it was `strict_fail`, and its worker is lost.
+        """
+        session = self.sessions.get(key)
+        if session is None:
+            if len(key) > MAX_KEY:
+                raise InvalidRequest(
+                    f"a session's key has {len(key)} characters",
+                    subject=self._pool,
+                    remedy=f"1 to {MAX_KEY}",
+                )
+            if len(self.sessions) >= self._options.limit:
+                raise QuotaExceeded(
+                    f"pool {self._pool} has {len(self.sessions)} open sessions", subject=self._pool
+                )
+        elif session.lost and affinity == "strict_fail":
+            raise SessionLost(
+                f"session {key} of pool {self._pool} is lost: {session.lost}", subject=key
+            )
+        return session
+
+    def enter(self, key: str, affinity: Affinity) -> Session:
+        """A command of a session begins its way; `check` has let it."""
+        now = self._clock()
+        session = self.sessions.get(key)
+        if session is None:
+            session = self.sessions[key] = Session(key, now, now)
+        session.affinity, session.lost = affinity, ""
+        session.commands += 1
+        session.live += 1
+        self._touch(session, now)
+        return session
+
+    def leave(self, session: Session) -> None:
+        """A command of a session has ended."""
+        session.live -= 1
+        if not session.gone:
+            self._touch(session, self._clock())
+
+    def place(self, session: Session, worker: str) -> list[Farewell]:
+        """A worker is given a command of it: its state is there from now on."""
+        session.placed[worker] = session.placed.get(worker, 0) + 1
+        return self.bind(session, worker) if session.worker != worker else []
+
+    def bind(self, session: Session, worker: str) -> list[Farewell]:
+        """Its state is to be at a worker; the one that had it may forget it."""
+        if session.gone:
+            return []
+        old = self._unbind(session)
+        session.worker = worker
+        self._bound.setdefault(worker, {})[session.key] = session
+        self.changed[session.key] = session
+        return [Farewell(old, session.key)] if old and not session.placed.get(old) else []
+
+    def lift(self, session: Session, worker: str) -> list[Farewell]:
+        """A worker has a command of it no more."""
+        left = session.placed[worker] - 1
+        if left:
+            session.placed[worker] = left
+            return []
+        del session.placed[worker]
+        if session.leaving and session.worker == worker:
+            self._unbind(session)
+        if session.worker != worker or session.gone:
+            return [Farewell(worker, session.key)]
+        return []
+
+    # ── workers ──────────────────────────────────────────────────────────────────────────────
+
+    def retire(self, worker: str) -> None:
+        """A worker drains: its sessions move, at once or when what they run there has ended."""
+        for session in list(self._bound.get(worker, {}).values()):
+            if session.placed.get(worker):
+                session.leaving = True
+            else:
+                self._unbind(session)
+
+    def lose(self, worker: str, how: str) -> list[Session]:
+        """A worker is gone: its sessions; those that are `strict_fail` are lost, others move."""
+        found = list(self._bound.get(worker, {}).values())
+        for session in found:
+            self._unbind(session)
+            if session.affinity == "strict_fail":
+                session.lost = how
+                session.variables, session.held = EMPTY, ("", 0)
+                session.revision += 1
+        return found
+
+    def told(self, worker: str, key: str, variables: bytes) -> None:
+        """A worker says a session's variables after a command.
+
+        Raises:
+            QuotaExceeded: they are larger than a session may have; the old ones stay.
+        """
+        session = self.sessions.get(key)
+        if session is None or not session.placed.get(worker):
+            return  # a session that was ended, and perhaps begun anew elsewhere
+        self._check_size(session, variables)
+        session.variables = variables
+        session.revision += 1
+        session.held = (worker, session.revision)
+        self.changed[key] = session
+
+    # ── operators ────────────────────────────────────────────────────────────────────────────
+
+    def known(self, key: str) -> Session:
+        """An open session.
+
+        Raises:
+            UnknownSession: there is none with this key.
+        """
+        session = self.sessions.get(key)
+        if session is None:
+            raise UnknownSession(f"pool {self._pool} has no session {key!r}", subject=key)
+        return session
+
+    def set(self, key: str, changes: bytes, revision: int) -> Session:
+        """Sets variables, and removes those that are nil; the next command sees them.
+
+        Raises:
+            UnknownSession: there is none with this key.
+            Conflict: the session is at another revision; 0 is any.
+            InvalidRequest: the changes are no msgpack map with texts as keys.
+            QuotaExceeded: it would have more than a session may have.
+        """
+        session = self.known(key)
+        if revision not in (0, session.revision):
+            raise Conflict(
+                f"session {key} is at revision {session.revision}, not {revision}",
+                subject=key,
+                details={"current": str(session.revision)},
+            )
+        merged = {**_map(session.variables), **_map(changes)}
+        left = {name: value for name, value in merged.items() if value is not None}
+        variables = bytes(msgpack.packb(left) or EMPTY)
+        self._check_size(session, variables)
+        session.variables = variables
+        session.revision += 1
+        self._touch(session, self._clock())
+        return session
+
+    def end(self, key: str) -> tuple[Session, list[Farewell]]:
+        """Ends a session; commands of it that are here go on without its state's being kept.
+
+        Raises:
+            UnknownSession: there is none with this key.
+        """
+        session = self.known(key)
+        return session, self._end(session)
+
+    def expire(self) -> list[Farewell]:
+        """Ends the sessions whose time is over."""
+        found: list[Farewell] = []
+        now = self._clock()
+        while self.sessions:
+            session = next(iter(self.sessions.values()))
+            if session.expires > now:
+                break
+            if session.live:
+                self._touch(session, now)
+            else:
+                found += self._end(session)
+        return found
+
+    def next_expiry(self) -> float | None:
+        """When `expire` has something to do; never too late."""
+        return next(iter(self.sessions.values())).expires if self.sessions else None
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _touch(self, session: Session, now: float) -> None:
+        session.expires = now + self._options.ttl_seconds
+        self.sessions.move_to_end(session.key)
+        self.changed[session.key] = session
+
+    def _unbind(self, session: Session) -> str:
+        worker, session.worker, session.leaving = session.worker, "", False
+        if worker:
+            bound = self._bound[worker]
+            del bound[session.key]
+            if not bound:
+                del self._bound[worker]
+            self.changed[session.key] = session
+        return worker
+
+    def _end(self, session: Session) -> list[Farewell]:
+        del self.sessions[session.key]
+        session.gone = True
+        worker = self._unbind(session)
+        self.changed[session.key] = session
+        return [Farewell(worker, session.key)] if worker and not session.placed.get(worker) else []
+
+    def _check_size(self, session: Session, variables: bytes) -> None:
+        limit = self._options.variables_bytes
+        if len(variables) > limit:
+            raise QuotaExceeded(
+                f"session {session.key} would have {len(variables)} bytes of variables, more than"
+                f" {limit}",
+                subject=session.key,
+            )
+
+
+def _map(data: bytes) -> dict[str, object]:
+    try:
+        found: object = msgpack.unpackb(data)
+    except ValueError as error:
+        raise InvalidRequest(f"variables are no msgpack: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise InvalidRequest("variables are no map with texts as keys")
+    return found
