@@ -1,24 +1,23 @@
-"""`citadel pool`: list, tools, call, resize, recycle, kill."""
+"""`citadel pool`: what pools there are, and what operators change of them."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from citadel.cli import show
+from citadel.cli.pool_call import call
+from citadel.cli.pool_state import ACTOR, end_session, inspect, poison, reason, sessions
+from citadel.cli.pool_text import show_pool
 from citadel.cli.session import Session, shared
-from citadel.cli.text import ago, count, duration, headline, size
-from citadel.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from citadel.client.client import Client
-    from citadel.wire.messages import CommandResult, PoolStatus
-
-ACTOR = "cli"
-_reason = click.option("--reason", default="", help="Why, for the audit trail.")
+    from citadel.vocabulary import PoolState
+    from citadel.wire.messages import PoolStatus
 
 
 @click.group()
@@ -35,7 +34,7 @@ def list_(session: Session) -> None:
         show.as_json(pools)
         return
     for each in pools:
-        _show_pool(each)
+        show_pool(each)
     if not pools:
         show.note("the engine has no pools (add one to its settings: [[pools]])")
 
@@ -50,76 +49,77 @@ def tools(session: Session, pool: str) -> None:
         show.as_json(found)
         return
     show.table(
-        ["tool", "arguments", "what it does"],
-        ((each.name, _signature(each.input_schema), each.description) for each in found),
+        ["tool", "arguments", "stream", "what it does"],
+        (
+            (each.name, _signature(each.input_schema), _streams(each), each.description)
+            for each in found
+        ),
         empty=f"pool {pool} has no tools yet: its workers start, or failed to",
     )
 
 
-@pool.command()
-@click.argument("pool")
-@click.argument("tool")
-@click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--arguments", "more", metavar="JSON", help="An object with more arguments.")
-@click.option("--deadline", type=float, default=0.0, help="Seconds until it is given up.")
-@click.option("--mission", default="", help="The mission to count it under.")
-@click.option("--config", default="", metavar="FILE", help="Settings of an engine of its own.")
-@shared
-def call(
-    session: Session,
-    pool: str,
-    tool: str,
-    arguments: tuple[str, ...],
-    more: str | None,
-    deadline: float,
-    mission: str,
-    config: str,
-) -> None:
-    """Run a tool and print what it returns. A VALUE is JSON, or else a text."""
-    packed = {**_object(more), **dict(_argument(text) for text in arguments)}
-    result = asyncio.run(_run(session, pool, tool, packed, deadline, mission, config))
-    import msgpack  # noqa: PLC0415 - only here
+class _Size(click.ParamType[tuple[int, int, int]]):
+    """N, or MIN..MAX."""
 
-    value = msgpack.unpackb(result.value)
-    if session.json:
-        said = {
-            "value": value,
-            "command": result.id,
-            "worker": result.worker,
-            "queued_seconds": result.queued_seconds,
-            "run_seconds": result.run_seconds,
-            "trace_id": result.trace_id,
-        }
-        show.as_json(said)
-        return
-    if isinstance(value, str):
-        show.text(value)
-    else:
-        show.as_json(value)
-    show.note(
-        f"by {result.worker} in {duration(result.run_seconds * 1e9)},"
-        f" after {duration(result.queued_seconds * 1e9)} in the queue; trace {result.trace_id}"
-    )
+    name = "N|MIN..MAX"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int, int]:
+        """Size, least and most; the last two 0 when the pool keeps its size."""
+        found = re.fullmatch(r"(\d{1,6})(?:\.\.(\d{1,6}))?", str(value))
+        if found is None or (found[2] and int(found[1]) > int(found[2])):
+            self.fail(f"{value!r} is neither a number nor MIN..MAX", param, ctx)
+        least = int(found[1])
+        return (least, least, int(found[2])) if found[2] else (least, 0, 0)
 
 
 @pool.command()
 @click.argument("pool")
-@click.argument("size", type=click.IntRange(0, 1024))
-@_reason
+@click.argument("size", type=_Size())
+@reason
 @shared
-def resize(session: Session, pool: str, size: int, reason: str) -> None:
-    """Set the number of workers."""
+def resize(session: Session, pool: str, size: tuple[int, int, int], reason: str) -> None:
+    """Set the number of workers; MIN..MAX lets the pool decide in between."""
+    number, least, most = size
 
     async def ask(client: Client) -> PoolStatus:
-        return await client.pools.resize(pool, size, actor=ACTOR, reason=reason)
+        return await client.pools.resize(
+            pool, number, min_size=least, max_size=most, actor=ACTOR, reason=reason
+        )
 
     _changed(session, session.ask(ask))
 
 
 @pool.command()
 @click.argument("pool")
+@reason
+@shared
+def pause(session: Session, pool: str, reason: str) -> None:
+    """Let commands wait, until it is resumed; what runs goes on."""
+    _set_state(session, pool, "paused", reason)
+
+
+@pool.command()
+@click.argument("pool")
+@reason
+@shared
+def resume(session: Session, pool: str, reason: str) -> None:
+    """Let a paused or draining pool serve."""
+    _set_state(session, pool, "serving", reason)
+
+
+@pool.command()
+@click.argument("pool")
+@reason
+@shared
+def drain(session: Session, pool: str, reason: str) -> None:
+    """Refuse new commands; those that are there end."""
+    _set_state(session, pool, "draining", reason)
+
+
+@pool.command()
+@click.argument("pool")
 @click.argument("worker", default="")
-@_reason
+@reason
 @shared
 def recycle(session: Session, pool: str, worker: str, reason: str) -> None:
     """Replace one worker, or all, without losing a command."""
@@ -133,7 +133,7 @@ def recycle(session: Session, pool: str, worker: str, reason: str) -> None:
 @pool.command()
 @click.argument("pool")
 @click.argument("worker")
-@_reason
+@reason
 @shared
 def kill(session: Session, pool: str, worker: str, reason: str) -> None:
     """Kill a worker's process: its command fails, the worker is replaced."""
@@ -144,85 +144,28 @@ def kill(session: Session, pool: str, worker: str, reason: str) -> None:
     _changed(session, session.ask(ask))
 
 
-async def _run(
-    session: Session,
-    pool: str,
-    tool: str,
-    arguments: dict[str, Any],
-    deadline: float,
-    mission: str,
-    config: str,
-) -> CommandResult:
-    from citadel.client.commands import packed_arguments  # noqa: PLC0415 - gRPC is slow to import
-    from citadel.wire.messages import Command  # noqa: PLC0415 - as above
+for _each in (call, inspect, sessions, end_session, poison):
+    pool.add_command(_each)
 
-    command = Command(
-        pool=pool,
-        tool=tool,
-        arguments=packed_arguments(arguments),
-        deadline_seconds=deadline,
-        mission=mission,
-    )
-    async with session.client_or_local(config) as client:
-        return await client.pools.run(command)
+
+def _set_state(session: Session, pool: str, state: PoolState, reason: str) -> None:
+    async def ask(client: Client) -> PoolStatus:
+        return await client.pools.set_state(pool, state, actor=ACTOR, reason=reason)
+
+    _changed(session, session.ask(ask))
 
 
 def _changed(session: Session, status: PoolStatus) -> None:
     if session.json:
         show.as_json(status)
     else:
-        _show_pool(status)
+        show_pool(status)
 
 
-def _show_pool(status: PoolStatus) -> None:
-    show.record(
-        {
-            "pool": status.name,
-            "state": status.state,
-            "adapter": status.adapter,
-            "workers": f"{len(status.workers)} of {status.size}",
-            "commands": f"{status.running} running, {status.queued} of {status.queue_limit} queued",
-            "error": headline(status.error),
-        }
+def _streams(tool: Any) -> str:
+    return {(True, True): "in, out", (True, False): "in", (False, True): "out"}.get(
+        (tool.streams_in, tool.streams_out), ""
     )
-    show.table(
-        ["worker", "process:", "state", "memory:", "done:", "failed:", "runs", "since"],
-        (
-            (
-                each.id,
-                each.pid or "",
-                each.state,
-                size(each.rss_bytes) if each.rss_bytes else "",
-                count(each.done),
-                count(each.failed),
-                each.tool,
-                ago(each.started_unix_nanos),
-            )
-            for each in status.workers
-        ),
-    )
-
-
-def _argument(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidRequest(
-            f"{text!r} is no argument", subject=text, remedy="Write NAME=VALUE, for instance a=1"
-        )
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError as error:
-        raise InvalidRequest(f"--arguments is no JSON: {error}", subject="--arguments") from error
-    if not isinstance(found, dict):
-        raise InvalidRequest("--arguments is no JSON object", subject="--arguments")
-    return found
 
 
 def _signature(schema: str) -> str:

@@ -121,10 +121,17 @@ class Batch:
         return id_, future
 
     def _give_up(self, id_: str) -> None:
-        """Nobody wants the answer; the engine still sends one, which makes room."""
-        if id_ in self._waiting:
+        """Nobody wants the answer; of what was sent one still comes, and makes room."""
+        if id_ not in self._waiting:
+            return
+        unsent = [command for command in self._out if command.id != id_]
+        if len(unsent) < len(self._out):
+            self._out = unsent
+            del self._waiting[id_]
+            self._room.release()
+        else:
             self._cancels.append(id_)
-            self._news.set()
+        self._news.set()
 
     def _look_after(self, id_: str, future: asyncio.Future[Any]) -> None:
         if future.cancelled():

@@ -66,6 +66,7 @@ class Bidi:
 
     async def __aenter__(self) -> Self:
         """Begins it. That nobody answers is told by the first message that is sent or read."""
+        self._connection.spans.attach()
         metadata = self._connection.metadata
         rpc = self._connection.rpc(self._method)
         if self._traced:

@@ -137,8 +137,12 @@ class ClientSpans:
     def ended(self, span: CallSpan, end_ns: int, error: str) -> None:
         """Takes the span of a call that has ended; `error` is the class of what it raised."""
         self._add(span.row(end_ns, error))
-        self._loop = asyncio.get_running_loop()
+        self.attach()
         self._schedule()
+
+    def attach(self) -> None:
+        """This is the loop that sends: what other threads record is sent by it too."""
+        self._loop = asyncio.get_running_loop()
 
     def _add(self, row: tuple[Any, ...]) -> None:
         self.dropped += len(self._rows) == BUFFER_LIMIT

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Self, TypeVar
 
+from citadel.client.batch import Batch
 from citadel.client.client import Client, connect
 from citadel.client.connection import TLS
+from citadel.client.group import Group
 from citadel.client.loop_thread import LoopThread
+from citadel.client.pools import Caller
+from citadel.client.toolstream import ToolStream
 
 T = TypeVar("T")
 
@@ -52,13 +57,33 @@ class SyncClient:
         self.close()
 
 
-class _SyncGroup:
-    def __init__(self, thread: LoopThread, group: Any) -> None:
+class _Face:
+    """The blocking face of a group, a caller, a session, a batch or a stream of a tool."""
+
+    def __init__(self, thread: LoopThread, behind: Any) -> None:
         self._thread = thread
-        self._group = group
+        self._behind = behind
 
     def __getattr__(self, name: str) -> Any:
-        return _blocking(self._thread, getattr(self._group, name))
+        """A method that blocks, or an attribute."""
+        return _blocking(self._thread, getattr(self._behind, name))
+
+    def __enter__(self) -> Self:
+        """Opens what is behind it."""
+        self._thread.run(self._behind.__aenter__())
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Closes what is behind it."""
+        self._thread.run(self._behind.__aexit__(*raised))
+
+    def __iter__(self) -> Generator[Any]:
+        """The items of a stream; closing the iterator ends it."""
+        return _each(self._thread, self._behind)
+
+    def close(self) -> None:
+        """Ends a stream."""
+        self._thread.run(self._behind.aclose())
 
 
 def connect_sync(address: str, *, token: str | None = None, tls: bool | TLS = False) -> SyncClient:
@@ -67,17 +92,29 @@ def connect_sync(address: str, *, token: str | None = None, tls: bool | TLS = Fa
 
 
 def _blocking(thread: LoopThread, found: Any) -> Any:
-    """What blocks until `found` is there: groups, coroutine methods and streams."""
-    if inspect.iscoroutinefunction(found):
-        return lambda *args, **kwargs: thread.run(found(*args, **kwargs))
-    if inspect.ismethod(found):
+    """What blocks until `found` is there: methods, and what they give."""
+    if not inspect.ismethod(found):
+        return _told(thread, found)
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = found(*args, **kwargs)
-            return _each(thread, result) if inspect.isasyncgen(result) else result
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = found(*args, **kwargs)
+        return _told(thread, thread.run(result) if inspect.iscoroutine(result) else result)
 
-        return call
-    return _SyncGroup(thread, found) if type(found).__name__.endswith("Group") else found
+    return call
+
+
+def _told(thread: LoopThread, found: Any) -> Any:
+    """A thing of the loop as one for any thread."""
+    if inspect.isasyncgen(found):
+        return _each(thread, found)
+    if isinstance(found, asyncio.Future):
+        future: asyncio.Future[Any] = found
+        return thread.start(_awaited(future))
+    return _Face(thread, found) if isinstance(found, _FACED) else found
+
+
+async def _awaited(future: asyncio.Future[Any]) -> Any:
+    return await future
 
 
 def _each(thread: LoopThread, stream: Any) -> Generator[Any]:
@@ -93,4 +130,5 @@ def _each(thread: LoopThread, stream: Any) -> Generator[Any]:
         thread.run(stream.aclose())
 
 
+_FACED = (Group, Caller, Batch, ToolStream)
 _END = object()

@@ -553,7 +553,7 @@ class CommandBatch:
 
     # Each needs an id of its own.
     commands: tuple[Command, ...] = ()
-    # Ids of commands of this stream that are not wanted any more.
+    # Ids of commands of this stream, these included, that are not wanted any more.
     cancels: tuple[str, ...] = ()
 
 

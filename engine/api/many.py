@@ -53,15 +53,15 @@ class Many:
         reader.add_done_callback(self._has_read)
         closer = loop.create_task(self._close(reader), name="end of a stream of commands")
         try:
-            while self._in_flight or not self._read_all:
+            while self._in_flight or not self._read_all or self._news.is_set():
                 await self._news.wait()
                 self._news.clear()
+                if reader.done() and not reader.cancelled():
+                    reader.result()  # it may have ended by an error
                 while batch := self._batch():
                     yield OutcomeBatch(outcomes=batch)
                     self._in_flight -= len(batch)
                     self._room.set()
-            if not reader.cancelled():
-                reader.result()
         finally:
             for task in (closer, reader):
                 task.cancel()
@@ -72,14 +72,14 @@ class Many:
 
     async def _read(self, requests: AsyncIterator[CommandBatch]) -> None:
         async for batch in requests:
-            for command in batch.cancels:
-                if command in self._running:
-                    self._pools.cancel(command, "its caller gave it up")
             for command in batch.commands:
                 while self._in_flight >= MAX_IN_FLIGHT:
                     self._room.clear()
                     await self._room.wait()
                 self._begin(command)
+            for command in batch.cancels:
+                if command in self._running:
+                    self._pools.cancel(command, "its caller gave it up")
 
     async def _close(self, reader: asyncio.Task[None]) -> None:
         """An engine that stops reads no more; what was begun is answered."""

@@ -60,7 +60,7 @@ def test_a_tool_is_called(cli: Any) -> None:
         (["pool", "call", "broken", "add", "a=1"], 1, "NotThere"),
         (["pool", "tools", "nowhere"], 1, "'nowhere'"),
         (["pool", "kill", "shed", "nobody"], 1, "'nobody'"),
-        (["pool", "resize", "shed", "many"], 2, "not a valid integer range"),
+        (["pool", "resize", "shed", "many"], 2, "neither a number nor MIN..MAX"),
         (["sentinel", "inspect", "nobody"], 1, "nobody"),
         (["sentinel", "spawn", "nothing"], 1, "nothing"),
         (["sentinel", "spawn", "planner", "--options", "{"], 1, "--options is no JSON"),
