@@ -38,9 +38,17 @@ class Bidi:
             CitadelError: the call has ended, and why.
         """
         data = self._connection.encoded(self._method, message)
+        if self._call.done():
+            raise await self._why()
         try:
-            await self._call.write(data)
-        except (grpc.RpcError, asyncio.InvalidStateError):
+            await self._call.wait_for_connection()
+            # Not `write`: when the engine has just ended the call, that says "internal error" for
+            # good, and the status that tells why is lost.
+            await self._call._cython_call.send_serialized_message(data)  # noqa: SLF001
+        except asyncio.CancelledError:
+            self._call.cancel()
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the call has ended, and its status says why
             raise await self._why() from None
 
     async def end(self) -> None:
