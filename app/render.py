@@ -15,10 +15,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app import options
 
+if TYPE_CHECKING:
+    from app.room import ControlRoom
+
 CONNECT_SECONDS = 90.0
+SELECT_SECONDS = 1.5
 FAILED = 1
 VIEWS = ("bridge", "fleet", "cinema", "defence")
 
@@ -33,6 +38,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long it runs before")
     parser.add_argument("--scale", type=float, default=1.0, help="pixels for each logical one")
+    parser.add_argument(
+        "--select",
+        default="",
+        metavar="TOPIC[:KEY]",
+        help="what Fleet and the Inspector show: worker:python-1; without a key the busiest",
+    )
     parser.add_argument("--size", type=_size, default=(1600, 900), metavar="WIDTHxHEIGHT")
     parser.add_argument("--out", type=Path, default=Path("citadel.png"), metavar="FILE.png")
     return parser.parse_args(arguments)
@@ -68,10 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return aio.run(made, run)
 
 
-async def _draw(room: object, given: argparse.Namespace) -> int:
-    from app.room import ControlRoom  # noqa: PLC0415 - the platform is chosen first
-
-    assert isinstance(room, ControlRoom)
+async def _draw(room: ControlRoom, given: argparse.Namespace) -> int:
     await room.furnished.wait()
     room.window.go(given.view)
     connection = room.store.connection
@@ -83,12 +91,35 @@ async def _draw(room: object, given: argparse.Namespace) -> int:
         print(f"error: {told}", file=sys.stderr)  # noqa: T201 - a command line
         return FAILED
     await asyncio.sleep(given.seconds)
+    if given.select:
+        await _select(room, given.select)
     picture = room.window.grab()
     if not picture.save(str(given.out)):
         print(f"error: {given.out} cannot be written", file=sys.stderr)  # noqa: T201 - as above
         return FAILED
     print(f"{given.out}: {picture.width()} × {picture.height()} pixels")  # noqa: T201 - as above
     return 0
+
+
+async def _select(room: ControlRoom, wanted: str) -> None:
+    topic, _, key = wanted.partition(":")
+    if not room.handlers.go_to_row(topic, key or _busiest(room, topic)):
+        print(f"there is no {wanted} to select", file=sys.stderr)  # noqa: T201 - a command line
+    # What the engine is asked for arrives.
+    await asyncio.sleep(SELECT_SECONDS)
+
+
+def _busiest(room: ControlRoom, topic: str) -> str:
+    """The worker that holds the most memory; of the others the first."""
+    from app.views.fleet.view import key_of  # noqa: PLC0415 - the platform is chosen first
+
+    store = room.store
+    rows = {"pool": store.pools, "worker": store.workers, "session": store.sessions}.get(
+        topic, store.poison
+    )
+    weight = "rss_bytes" if topic == "worker" else "running" if topic == "pool" else ""
+    best = max(rows.values(), key=lambda row: row[weight] if weight else 0, default=None)
+    return key_of(topic, best) if best is not None else ""
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -32,7 +32,8 @@ def workers_text(row: Row) -> str:
     return f"{row['size']:,} of {row['min_size']:,}…{row['max_size']:,}"
 
 
-def _workers_tip(row: Row) -> str:
+def workers_tip(row: Row) -> str:
+    """The same in words, and who decides it."""
     if not row["max_size"]:
         return f"{row['size']:,} workers are wanted; the pool keeps its size"
     return (
@@ -103,11 +104,12 @@ def _slab_text(row: Row) -> str:
     return figures.bytes_(row["slab_used_bytes"])
 
 
-def _slab_tip(row: Row) -> str:
+def slab_tip(row: Row) -> str:
+    """Its shared memory, in words."""
     if not row["slab_bytes"]:
         return "This pool has no shared memory: large values go through the link"
     used, whole = figures.bytes_(row["slab_used_bytes"]), figures.bytes_(row["slab_bytes"])
-    return f"{used} of {whole} of shared memory, {row['leases']:,} leases out"
+    return f"{used} of {whole}, {row['leases']:,} leases out"
 
 
 def profile_text(row: Row) -> str:
@@ -127,7 +129,7 @@ POOLS = (
         title="Workers",
         text=lambda row, _now: workers_text(row),
         sort=lambda row: row["size"],
-        tip=lambda row, _now: _workers_tip(row),
+        tip=lambda row, _now: workers_tip(row),
         right=True,
         width=88,
     ),
@@ -174,7 +176,7 @@ POOLS = (
         title="Shared",
         text=lambda row, _now: _slab_text(row),
         sort=lambda row: row["slab_used_bytes"],
-        tip=lambda row, _now: _slab_tip(row),
+        tip=lambda row, _now: slab_tip(row),
         right=True,
         width=80,
         bar=lambda row: row["slab_used_bytes"] / row["slab_bytes"] if row["slab_bytes"] else None,

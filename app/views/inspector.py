@@ -17,6 +17,7 @@ from app.style import mono_font
 from app.theme import Theme
 from app.views.fleet.poison import input_of
 from app.views.labels import Elided, IconButton, column_of, row_of
+from app.views.pool import PoolPanel
 from app.views.worker import WorkerPanel
 from citadel.wire.messages import SentinelDetail
 
@@ -69,6 +70,8 @@ class Inspector(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.text)
         self.pages.addWidget(self.worker)
+        self.pool = PoolPanel(store, theme, sink)
+        self.pages.addWidget(self.pool)
         self.setLayout(column_of(self.pages))
         self._now_ns = 0
         self._show()
@@ -83,7 +86,11 @@ class Inspector(QWidget):
         elif topic == "worker":
             self.worker.inspect(row)
             self.worker.refresh(self._now_ns or row["time_ns"])
-        self.pages.setCurrentWidget(self.worker if topic == "worker" else self.text)
+        elif topic == "pool":
+            self.pool.inspect(row)
+            self.pool.refresh(self._now_ns or row["time_ns"])
+        page = {"worker": self.worker, "pool": self.pool}.get(topic, self.text)
+        self.pages.setCurrentWidget(page)
         self._show()
 
     def refresh(self, now_ns: int) -> None:
@@ -91,6 +98,8 @@ class Inspector(QWidget):
         self._now_ns = now_ns
         if self._topic == "worker":
             self.worker.refresh(now_ns)
+        elif self._topic == "pool":
+            self.pool.refresh(now_ns)
         row = self._present()
         if row is not None and row is not self._row:
             self._row = row
@@ -101,6 +110,7 @@ class Inspector(QWidget):
         self._theme = theme
         self.copy.set_theme(theme)
         self.worker.set_theme(theme)
+        self.pool.set_theme(theme)
         self._html = ""
         self._show()
 

@@ -20,8 +20,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 # Where things are in the window of 1600 × 900 that the screen gives it.
 FLEET = (33, 145)
-FIRST_WORKER = (126, 439)
-KILL_WORKER = (653, 372)
+FIRST_WORKER = (113, 381)
+KILL_WORKER = (985, 315)
+QUESTION = "Kill worker"
 
 
 @contextmanager
@@ -61,12 +62,20 @@ def kill_first_worker(screen: Screen, client: Any) -> None:
     before = kills()
 
     def clicked() -> bool:
-        click(screen, FLEET)
-        click(screen, FIRST_WORKER)
-        click(screen, KILL_WORKER)
+        if not screen.window(QUESTION):
+            click(screen, FLEET)
+            click(screen, FIRST_WORKER)
+            click(screen, KILL_WORKER)
+        if question := screen.window(QUESTION):
+            screen.xdo("windowfocus", "--sync", question)
+            # From Cancel, which is the default, to Kill.
+            screen.xdo("key", "Tab")
+            screen.xdo("key", "space")
         return kills() > before
 
     until("the kill in the audit trail", clicked)
+    until("the question is gone", lambda: not screen.window(QUESTION))
+    screen.xdo("windowfocus", "--sync", screen.window("Citadel"))
 
 
 def ready_workers(client: Any) -> set[str]:

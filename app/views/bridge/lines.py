@@ -55,7 +55,7 @@ class LineChart(Chart):
     def as_text(self) -> str:
         """The newest values, in words."""
         return ", ".join(
-            f"{line.name} {figures.rate(float(values[-1]), line.unit)}"
+            f"{line.name} {_figure(float(values[-1]), line.unit)}"
             for line, values in zip(self.lines, self._values, strict=False)
             if len(values)
         )
@@ -101,7 +101,7 @@ class LineChart(Chart):
         parts: list[tuple[str, str]] = []
         for line, values in zip(self.lines, self._values, strict=False):
             newest = float(values[-1]) if len(values) else 0.0
-            parts.append((f"{line.name} {figures.rate(newest, line.unit)}", line.token))
+            parts.append((f"{line.name} {_figure(newest, line.unit)}", line.token))
         self.legend(painter, parts)
 
     @override
@@ -112,9 +112,14 @@ class LineChart(Chart):
         for line, values in zip(self.lines, self._values, strict=False):
             if len(values):
                 index = min(max(int(share * len(values)), 0), len(values) - 1)
-                text = f"{line.name} {figures.rate(float(values[index]), line.unit)}"
+                text = f"{line.name} {_figure(float(values[index]), line.unit)}"
                 parts.append((text, line.token))
         self.reading(painter, plot, parts)
+
+
+def _figure(value: float, unit: str) -> str:
+    """A rate; without a unit a count."""
+    return figures.rate(value, unit) if unit else figures.count(value)
 
 
 def nice(value: float) -> float:

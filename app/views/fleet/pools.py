@@ -32,8 +32,13 @@ def pools_panel(host: QWidget, theme: Theme, sink: CommandSink) -> FleetPanel:
         pools.POOLS,
         theme,
         "This engine has no pools. Name one in its settings: [[pools]].",
-        (*_states(host, sink), *_sizes(host, sink)),
+        pool_actions(host, sink),
     )
+
+
+def pool_actions(host: QWidget, sink: CommandSink) -> tuple[RowAction, ...]:
+    """What can be done to a pool; the host is what dialogs open over."""
+    return (*_states(host, sink), *_sizes(host, sink))
 
 
 def _states(host: QWidget, sink: CommandSink) -> tuple[RowAction, ...]:

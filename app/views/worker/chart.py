@@ -35,6 +35,7 @@ LEFT_PX, RIGHT_PX = 56, 8
 LEGEND_PX, STRIP_PX, CPU_PX, AXIS_PX, GAP_PX = 20, 16, 40, 18, 16
 SMALL_PX = 11
 LEAST_SECONDS = 10
+LEAST_PX = 200
 SECOND = 1_000_000_000
 HEIGHTS = {
     "ready": 0.35,
@@ -77,7 +78,7 @@ class LifeChart(QWidget):
         self.setAccessibleName("Life, memory and CPU of the worker")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
-        self.setMinimumHeight(200)
+        self.setMinimumHeight(LEAST_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_life(self, seen: Seen) -> None:
@@ -111,7 +112,7 @@ class LifeChart(QWidget):
 
     @override
     def sizeHint(self) -> QSize:
-        return QSize(400, 248)
+        return QSize(400, LEAST_PX)
 
     # ── places ──────────────────────────────────────────────────────────────────────────────────
     def strip_box(self) -> QRectF:

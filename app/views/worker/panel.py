@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QTabBar,
     QToolButton,
@@ -39,7 +40,7 @@ from citadel.wire.messages import WorkerDetail
 MARK_PX = 11
 STRETCHES = ((60, "1 min"), (600, "10 min"), (0, "Life"))
 """What the chart may show; 0 is the whole life."""
-LEAST_HEIGHT_PX = 560
+PAGE_PX = 160
 END_SHARE = 40
 ALIVE = frozenset({"starting", "ready", "busy", "draining"})
 FACTS = ("Ended", "To be replaced", "Runs", "Commands", "Memory", "CPU", "Heartbeats", "Process")
@@ -118,6 +119,9 @@ class WorkerPanel(QScrollArea):
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
         self.pages = QStackedWidget()
+        # It takes what room there is; the rest of the panel says how high it wants to be.
+        self.pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.pages.setMinimumHeight(PAGE_PX)
         for title, page in (("Output", self.output), ("Life", self.life)):
             self.tabs.addTab(title)
             self.pages.addWidget(page)
@@ -126,7 +130,6 @@ class WorkerPanel(QScrollArea):
         past.setStretch(0, 1)
         body = QWidget()
         body.setProperty("role", "panel")
-        body.setMinimumHeight(LEAST_HEIGHT_PX)
         rows = column_of(
             head, self.facts, segments, self.chart, past, self.tabs, self.pages, margin=12
         )
