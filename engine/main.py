@@ -13,10 +13,12 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from citadel.behaviour import Signal
 from citadel.errors import CitadelError
 from citadel.wire import codec
 from citadel.wire.messages import EngineInfo, SamplingRule
@@ -39,6 +41,7 @@ from engine.guards.chain import Chain
 from engine.guards.data_check import DataCheck
 from engine.guards.llm_guard import LlmGuard
 from engine.lifetime import Lifetime
+from engine.pool.asks import Caller
 from engine.pool.pools import Pools
 from engine.pool.settings import PoolSettings
 from engine.providers.chat import ProviderSettings
@@ -132,6 +135,7 @@ class Engine:
         pools = Pools([_pool(each) for each in settings.pools], recorder, hub, folder)
         performer = Performer(recorder, pools, chain, providers)
         runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, _restarts(settings))
+        pools.asks.signal = _signals(runtime)
         missions = Missions([Survey], runtime, state.store, recorder, hub)
         await missions.load()
         stack.push_async_callback(missions.close)
@@ -276,6 +280,18 @@ async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer
 
 def _pool(section: PoolSection) -> PoolSettings:
     return PoolSettings(**{name: getattr(section, name) for name in PoolSection.model_fields})
+
+
+def _signals(runtime: SentinelRuntime) -> Callable[[str, str, Any, Caller], int]:
+    """How tools send signals to Sentinels."""
+
+    def send(to: str, type_: str, data: Any, caller: Caller) -> int:
+        told = data if isinstance(data, dict) else {} if data is None else {"value": data}
+        command = caller.command
+        signal = Signal(type=type_, data=told, source=caller.pool, subject=command.id)
+        return runtime.send(to, signal)
+
+    return send
 
 
 def _restarts(settings: Settings) -> RestartPolicy:

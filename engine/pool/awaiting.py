@@ -24,17 +24,21 @@ class Loop:
         self._runner = asyncio.Runner(loop_factory=factory)
         self._loop = self._runner.get_loop()
         self._task: asyncio.Task[Any] | None = None
+        self._ending = False
         self._waiters: list[asyncio.Future[None]] = []
         if readable is not None:
             self._loop.add_reader(link, readable)
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any], stopped: Callable[[], bool]) -> Any:
         """Runs it to its end, in the context of the caller.
 
         Raises:
-            Cancelled: `cancel` ended it.
+            Cancelled: `cancel` ended it, or it was `stopped` before.
         """
+        self._ending = False
         self._task = self._loop.create_task(work, context=copy_context())
+        if stopped():
+            self._loop.call_soon(self._cancel)
         try:
             return self._loop.run_until_complete(self._task)
         except asyncio.CancelledError:
@@ -73,7 +77,8 @@ class Loop:
                 waiter.set_result(None)
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        if self._task is not None and not self._ending:
+            self._ending = True  # once: a second one would end the task's own finally blocks
             self._task.cancel()
 
     def _sweep(self) -> None:

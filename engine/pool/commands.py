@@ -231,6 +231,10 @@ class Commands(Delivery):
         self.act(self.scheduler.dropped(worker.id, item[1]))
         self._settle(worker)
 
+    def returned(self, worker: Worker, item: list[Any]) -> None:
+        """Takes [RETURNED, [number, ...]]: not begun, for other workers."""
+        self.act(self.scheduler.returned(worker.id, item[1]))
+
     def lost(self, worker: Worker, *, guilty: bool) -> None:
         """A worker's process has ended: what it ran is lost, what it had beside goes elsewhere.
 

@@ -55,6 +55,15 @@ class Floor:
         """Ends a command before its time: what it was ("queued", "running" or "unknown")."""
         raise NotImplementedError
 
+    def block(self, worker: str) -> None:
+        """What the worker runs waits for the engine: nothing is given to it behind that."""
+        seat = self.seats.get(worker)
+        if seat is not None and seat.calls:
+            seconds = UNKNOWN_SECONDS * seat.capacity
+            next(iter(seat.calls.values())).expected += seconds
+            seat.ahead += seconds
+            self._open.file(seat)
+
     def _must_wait(self, session: Session | None) -> bool:
         """Whether no worker would take a command now."""
         bound = session is not None and session.worker

@@ -159,10 +159,7 @@ class Lane(Talk):
         """Runs an async tool to its end."""
         if self._loop is None:
             self._loop = self._post.loop()
-        if self.stopped:
-            work.close()
-            self.check()
-        return self._loop.run(work)
+        return self._loop.run(work, lambda: self.stopped)
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────
 

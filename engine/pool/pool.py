@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 from citadel.errors import AdapterFailed, Cancelled, InvalidRequest
@@ -21,11 +21,13 @@ from engine.pool.autoscale import Load
 from engine.pool.commands import Commands
 from engine.pool.crew import Crew
 from engine.pool.display import PUBLISH_SECONDS, Coalesced, pool_row
+from engine.pool.errands import Errands
 from engine.pool.memory import Memory
 from engine.pool.ray.cluster import Cluster
 from engine.pool.session_desk import SessionDesk
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.spawn import Spawner
+from engine.pool.streams import Streams
 from engine.pool.waits import RecentWaits
 from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
@@ -70,9 +72,13 @@ class Pool:
             frames.DONE: self.commands.answered,
             frames.FAILED: self.commands.answered,
             frames.DROPPED: self.commands.dropped,
+            frames.RETURNED: self.commands.returned,
             frames.VARIABLES: self.sessions.told,
             frames.RELEASED: self.memory.released,
         }
+        self._errands = Errands()
+        self._streams = Streams(self.commands, self.crew, self._errands)
+        self.hears |= self._streams.hears
         self._waits = RecentWaits(self.commands.waited)
         self._spared: set[str] = set()
 
@@ -83,7 +89,7 @@ class Pool:
         if not self.settings.size:
             self._ready.set()
         try:
-            async with self._place:
+            async with self._place, self._errands:
                 await self.crew.run()
         finally:
             self.commands.close(Cancelled(f"pool {self.name} was stopped"))
@@ -206,6 +212,26 @@ class Pool:
         """
         self.check(command)
         return self.commands.begin(command).future
+
+    async def stream(
+        self, command: PoolCommand, items: AsyncIterable[bytes] | None = None
+    ) -> AsyncGenerator[bytes | CommandResult]:
+        """Runs a command that takes or gives a stream: what it gives, and last its result.
+
+        A reader that closes it, or goes away, cancels the command.
+
+        Raises:
+            CitadelError: it was refused, or how it ended.
+        """
+        self.check(command)
+        async with aclosing(self._streams.stream(command, items)) as found:
+            async for each in found:
+                yield each
+
+    def may_grow(self) -> bool:
+        """Whether a worker may become free that is not there yet, or a paused pool go on."""
+        starting = any(worker.state == "starting" for worker in self.crew.workers.values())
+        return starting or self.settings.scale.max_size > self.crew.size or self.state == "paused"
 
     def check(self, command: PoolCommand) -> None:
         """Refuses a command that the pool cannot take, before anything is made for it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from citadel.wire.messages import (
     Tool,
     WorkerDetail,
 )
+from engine.pool.asks import Asks
 from engine.pool.births import Births
 from engine.pool.memory import Lease, PoolResult
 from engine.pool.pool import Pool
@@ -45,6 +46,7 @@ class Pools:
             each.name: Pool(each, recorder, hub, self._births.spawner(each)) for each in settings
         }
         self._recorder = recorder
+        self.asks = Asks(self._pools)
 
     async def run(self) -> None:
         """Serves until cancelled."""
@@ -93,6 +95,12 @@ class Pools:
     def begin(self, command: PoolCommand) -> asyncio.Future[CommandResult]:
         """Takes a command; see `Pool.begin`."""
         return self._known(command.pool).begin(command)
+
+    def stream(
+        self, command: PoolCommand, items: AsyncIterable[bytes] | None = None
+    ) -> AsyncGenerator[bytes | CommandResult]:
+        """Runs a command that takes or gives a stream; see `Pool.stream`."""
+        return self._known(command.pool).stream(command, items)
 
     def cancel(self, command_id: str, reason: str = "") -> str:
         """Cancels a command of any pool: what it was."""

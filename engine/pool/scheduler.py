@@ -298,6 +298,27 @@ class Scheduler(Floor):
         self._turn_out(seat)
         return found + self._assign()
 
+    def returned(self, worker: str, numbers: Collection[int]) -> list[Instruction]:
+        """The worker gives back commands that it has not begun: what it runs waits for the engine.
+
+        They are first in line again.
+        """
+        seat = self.seats.get(worker)
+        found: list[Instruction] = []
+        for number in reversed([*numbers]):
+            call = seat.calls.pop(number, None) if seat else None
+            if seat is None or call is None:
+                continue
+            seat.ahead -= call.expected
+            owner, other = self._apart(call)
+            if owner.number in self.calls and not other:
+                owner.worker, owner.expected = "", 0.0
+                self.room.wait(owner, self._queue, first=True)
+            if call.session is not None or self._bulkhead is not None:
+                found += self._lifted(call, worker)
+        self.block(worker)
+        return found + self._assign()
+
     def pause(self) -> None:
         """Commands wait; those that workers have go on."""
         self._open.closed = True

@@ -65,15 +65,15 @@ class SessionDesk:
         self._show()
 
     def told(self, worker: Worker, item: list[Any]) -> None:
-        """Takes [VARIABLES, key, variables]; too large ones fail the command that set them."""
-        _, key, variables = item
+        """Takes [VARIABLES, key, variables, number]; too large ones fail that command."""
+        _, key, variables, number = item
+        call = self._scheduler.holds(worker.id, number)
+        if call is None:
+            return  # told twice: it was on the slate and on the link
         try:
             self._table.told(worker.id, str(key), bytes(variables))
         except QuotaExceeded as error:
-            seat = self._scheduler.seats.get(worker.id)
-            for call in seat.calls.values() if seat else ():
-                if call.session is not None and call.session.key == key:
-                    call.refusal = error
+            call.refusal = error
         self.touch()
 
     # ── operators ────────────────────────────────────────────────────────────────────────────

@@ -83,3 +83,5 @@ class PoolCommand:
     affinity: Affinity = "hint"
     sentinel: str = ""
     parent: Span | SpanContext | None = None
+    depth: int = 0
+    """Commands above it that asked for one another."""

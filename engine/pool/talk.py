@@ -105,7 +105,6 @@ class Talk:
             while True:
                 if not self._window.open():
                     await self._wait_async(self._window.open)
-                self.check()
                 try:
                     item = await anext(iterator)
                 except StopAsyncIteration:
@@ -208,7 +207,8 @@ class Talk:
         assert self._loop is not None
         self._post.awaits(begins=True)
         try:
-            await self._loop.wait(lambda: ready() or self.stopped or self.number != number)
+            # A cancel ends the task itself, wherever it waits.
+            await self._loop.wait(lambda: ready() or self.number != number)
         finally:
             self._post.awaits(begins=False)
         self._see(ready, number)

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,26 @@ async def make() -> AsyncIterator[Make]:
         yield made
 
 
+@pytest.fixture
+async def make_more() -> AsyncIterator[Make]:
+    """Several pools, the first of them p: settings of each."""
+    async with AsyncExitStack() as stack:
+
+        async def made(*pools: dict[str, Any]) -> Bench:
+            return await stack.enter_async_context(_running_all(pools))
+
+        yield made
+
+
+def _running(adapter: str, options: dict[str, Any]) -> AbstractAsyncContextManager[Bench]:
+    return _running_all([{"name": "p", "adapter": adapter, **options}])
+
+
 @asynccontextmanager
-async def _running(adapter: str, options: dict[str, Any]) -> AsyncIterator[Bench]:
+async def _running_all(settings: Sequence[dict[str, Any]]) -> AsyncIterator[Bench]:
     hub = LiveHub("test")
     recorder = Recorder(publish=hub.publish)
-    pools = Pools([PoolSettings(name="p", adapter=adapter, **options)], recorder, hub)
+    pools = Pools([PoolSettings(**each) for each in settings], recorder, hub)
     running = asyncio.get_running_loop().create_task(pools.run())
     try:
         await asyncio.wait_for(pools.ready(), PATIENCE)

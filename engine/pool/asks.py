@@ -1,0 +1,255 @@
+"""What running commands ask of the engine: other tools, and signals to Sentinels.
+
+Loop thread only. An asked command goes on in the caller's trace, mission and class, has at most its
+deadline, and ends with it. Depth and number are bounded. A command that no worker could ever begin,
+because all that could wait for one another, is refused at once: it would hang until its deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from citadel import values
+from citadel.errors import (
+    Cancelled,
+    CitadelError,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    NotReady,
+    QuotaExceeded,
+)
+from citadel.trace import SpanContext
+from citadel.wire.messages import CommandResult
+from engine.pool import frames
+from engine.pool.commands import Command
+from engine.pool.hosting import told
+from engine.pool.settings import MAX_DEADLINE_SECONDS, PoolCommand
+from engine.pool.worker import Worker
+
+if TYPE_CHECKING:
+    from engine.pool.pool import Pool
+
+MAX_DEPTH = 8
+"""Commands that may be asked for, one by another."""
+MAX_ASKS = 64
+"""Commands that one command may wait for at once."""
+
+Key = tuple[str, int]
+"""A command: its pool, and its number there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who sends a signal."""
+
+    pool: str
+    worker: str
+    command: PoolCommand
+
+
+Signal = Callable[[str, str, Any, Caller], int]
+"""Puts a signal of (type, data) into a Sentinel's mailbox; how many wait there."""
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A command that a tool waits for."""
+
+    pool: str
+    number: int
+    id: str
+
+
+@dataclass(slots=True, eq=False)
+class _Asking:
+    """A running command, and what it waits for."""
+
+    worker: str
+    asked: dict[int, _Asked] = field(default_factory=dict[int, _Asked])
+
+
+class Asks:
+    """Those of all pools of an engine."""
+
+    def __init__(self, pools: Mapping[str, Pool]) -> None:
+        self.signal: Signal | None = None
+        """Set by who has Sentinels."""
+        self._pools = pools
+        self._asking: dict[Key, _Asking] = {}
+        for pool in pools.values():
+            pool.hears[frames.ASK] = partial(self._heard, pool)
+
+    # ── what workers say ─────────────────────────────────────────────────────────────────────
+
+    def _heard(self, pool: Pool, worker: Worker, item: list[Any]) -> None:
+        """Takes [ASK, number, ask, trace, kind, ...]."""
+        _, number, ask, trace, kind, *what = item
+        held = pool.commands.scheduler.holds(worker.id, number)
+        call = cast("Command | None", pool.commands.scheduler.calls.get(number))
+        try:
+            if call is None or held is None:
+                raise Cancelled("the command that asks was given up")
+            if kind == "tool":
+                self._ask(pool, worker, call, ask, trace, what)
+            elif kind == "signal":
+                _reply(worker, number, ask, values.pack(self._send(pool, worker, call, what)))
+            else:
+                raise InvalidRequest(f"nobody answers what a tool asks of kind {kind!r}")
+        except CitadelError as error:
+            _refuse(worker, number, ask, error)
+
+    def _send(self, pool: Pool, worker: Worker, call: Command, what: list[Any]) -> int:
+        if self.signal is None:
+            raise NotReady("this engine has no Sentinels", subject=str(what[0]))
+        sentinel, type_, data = what
+        caller = Caller(pool=pool.name, worker=worker.id, command=call.command)
+        return self.signal(sentinel, type_, values.unpack(data), caller)
+
+    def _ask(
+        self,
+        pool: Pool,
+        worker: Worker,
+        call: Command,
+        ask: int,
+        trace: bytes,
+        what: list[Any],
+    ) -> None:
+        name, tool, arguments = what
+        target = self._pools.get(name)
+        if target is None:
+            raise NotFound(
+                f"there is no pool {name!r}",
+                subject=name,
+                remedy=f"Pools are {', '.join(self._pools)}",
+            )
+        key = (pool.name, call.number)
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = _Asking(worker.id)
+            call.future.add_done_callback(partial(self._ended, key))
+        if len(asking.asked) >= MAX_ASKS:
+            raise QuotaExceeded(f"{call.tool} waits for {MAX_ASKS} commands already")
+        command = _command(pool, call, target, tool, arguments, trace)
+        future = target.begin(command)
+        number = target.commands.by_id[command.id]
+        asking.asked[ask] = _Asked(name, number, command.id)
+        future.add_done_callback(partial(self._answered, key, worker, ask))
+        pool.commands.scheduler.block(worker.id)
+        if not self._ends((name, number), self._moving()):
+            text = f"all workers of pool {name} wait for one another: {tool} would never begin"
+            remedy = f"Give pool {name} more workers, or call another pool"
+            asking.asked.pop(ask)
+            target.cancel(command.id, "it would never begin")
+            raise NotReady(text, subject=name, remedy=remedy)
+
+    # ── ends ─────────────────────────────────────────────────────────────────────────────────
+
+    def _answered(
+        self, key: Key, worker: Worker, ask: int, future: asyncio.Future[CommandResult]
+    ) -> None:
+        """A command that was asked for has ended."""
+        error = future.exception()
+        asking = self._asking.get(key)
+        if asking is None or asking.asked.pop(ask, None) is None:
+            return  # the caller has ended, or was told already
+        if error is None:
+            try:
+                _reply(worker, key[1], ask, future.result().value)
+            except CitadelError as refused:
+                _refuse(worker, key[1], ask, refused)
+        else:
+            _refuse(worker, key[1], ask, error)
+
+    def _ended(self, key: Key, future: asyncio.Future[CommandResult]) -> None:
+        """A command that asked has ended: so does what it asked for."""
+        del future
+        asking = self._asking.pop(key)
+        for asked in asking.asked.values():
+            self._pools[asked.pool].cancel(asked.id, "the command that asked for it has ended")
+
+    # ── deadlock ─────────────────────────────────────────────────────────────────────────────
+
+    def _moving(self) -> set[str]:
+        """The pools of which a worker is, or will be, free for another command."""
+        waiting = Counter(
+            (pool, asking.worker) for (pool, _), asking in self._asking.items() if asking.asked
+        )
+        moving = {
+            name
+            for name, pool in self._pools.items()
+            if pool.may_grow()
+            or any(
+                waiting[name, seat.id] < seat.capacity
+                for seat in pool.commands.scheduler.seats.values()
+                if seat.accepting
+            )
+        }
+        while more := {
+            pool
+            for (pool, number), asking in self._asking.items()
+            if pool not in moving and asking.asked and self._ends((pool, number), moving)
+        }:
+            moving |= more
+        return moving
+
+    def _ends(self, key: Key, moving: set[str], depth: int = 0) -> bool:
+        """Whether a command will end by itself, as far as workers are concerned."""
+        asking = self._asking.get(key)
+        if asking is None or not asking.asked:
+            pool, number = key
+            return pool in moving or number not in self._pools[pool].commands.scheduler.calls
+        return depth <= MAX_DEPTH and all(
+            self._ends((asked.pool, asked.number), moving, depth + 1)
+            for asked in asking.asked.values()
+        )
+
+
+def _command(
+    pool: Pool, call: Command, target: Pool, tool: str, arguments: bytes, trace: bytes
+) -> PoolCommand:
+    """The command that a tool asks for: it inherits what the tool's own has."""
+    above = call.command
+    if above.depth >= MAX_DEPTH:
+        raise InvalidRequest(
+            f"{call.tool} calls {tool}, and is itself called {above.depth} commands deep",
+            subject=tool,
+            remedy=f"No more than {MAX_DEPTH} commands may call one another",
+        )
+    seconds = min(call.deadline - asyncio.get_running_loop().time(), MAX_DEADLINE_SECONDS)
+    if seconds <= 0.0:
+        raise DeadlineExceeded(f"the deadline of {call.tool} has passed", subject=call.name)
+    parent = call.span
+    if trace:
+        ids = int.from_bytes(trace[:16], "big"), int.from_bytes(trace[16:], "big")
+        parent = SpanContext(*ids)
+    return PoolCommand(
+        id=uuid.uuid4().hex,
+        pool=target.name,
+        tool=tool,
+        arguments=arguments,
+        deadline_seconds=seconds,
+        mission=call.span.mission,
+        mission_class=call.span.mission_class,
+        priority=above.priority,
+        # In its own pool the session is where the caller runs, and that waits.
+        session="" if target is pool else above.session,
+        sentinel=call.span.sentinel,
+        parent=parent,
+        depth=above.depth + 1,
+    )
+
+
+def _reply(worker: Worker, number: int, ask: int, value: bytes) -> None:
+    worker.send([frames.REPLY, number, ask, value])
+
+
+def _refuse(worker: Worker, number: int, ask: int, error: BaseException) -> None:
+    kind, message, remedy, details = told(error, "the engine")
+    worker.send([frames.REPLY, number, ask, None, kind, message, remedy, details])
