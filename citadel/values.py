@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -185,6 +186,9 @@ class Encoder:
         return msgpack.ExtType(kind_code, b"".join((_LENGTH.pack(len(packed)), packed, gap, raw)))
 
 
+_spare = threading.local()
+
+
 def pack(value: Any, default: Default | None = None) -> bytes:
     """A value as one string of bytes; `default` turns what is not known into what is.
 
@@ -200,13 +204,20 @@ def pack_parts(value: Any, threshold: int, default: Default | None = None) -> Pa
     Raises:
         InvalidRequest: the value cannot be sent; says why and what to do.
     """
+    # A `default` may pack something itself: who has the thread's encoder takes it away meanwhile.
+    encoder: Encoder | None = getattr(_spare, "encoder", None) if default is None else None
+    _spare.encoder = None
+    encoder = encoder or Encoder(default)
     try:
-        return Encoder(default).parts(value, threshold)
+        parcel = encoder.parts(value, threshold)
     except (TypeError, ValueError, OverflowError, BufferError) as error:
         raise InvalidRequest(
             f"the value cannot be sent: {error}",
             remedy="Send numbers, texts, bytes, lists, maps, arrays of numbers or Arrow tables",
         ) from error
+    if default is None:
+        _spare.encoder = encoder
+    return parcel
 
 
 _memory: list[Callable[[int], memoryview | None]] = []

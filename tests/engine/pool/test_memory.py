@@ -15,6 +15,7 @@ import pytest
 
 from citadel import values
 from citadel.errors import Cancelled, CommandFailed, MessageTooLarge, QuotaExceeded, WorkerLost
+from citadel.wire.messages import SamplingRule
 from engine.pool import frames, slabs
 from engine.pool.memory import PoolResult
 from engine.pool.options import MemoryOptions
@@ -78,6 +79,14 @@ async def test_arrow_and_raw_buffers_travel_both_ways(make, ask: Any) -> None:
     assert doubles[49_999] == 49_999.0
     assert raw.nbytes == 50_000
     del found, doubles, raw
+    await idle(bench)
+
+
+async def test_a_large_result_of_a_command_that_is_not_traced(make) -> None:
+    bench = await make(ADAPTER)
+    bench.recorder.sampler.replace([SamplingRule(id="none", rate=0.0)])
+    for ask in (parts, call):
+        assert (await ask(bench, "ones", count=LARGE // 8)).sum() == LARGE // 8
     await idle(bench)
 
 

@@ -1,0 +1,255 @@
+"""Large values to a worker and back, against ProcessPoolExecutor and multiprocessing.Pipe.
+
+Both sides run the same tool on the same data: the worker touches each page of what it is given, or
+gives what it has made. Ours is the in-process API on one asyncio loop; the executor has two workers
+too, and its rows have four calls in flight; the pipe's rows are one call at a time, as a pipe is,
+and its two ends are used by plain blocking calls, which is the cheapest way. What is copied:
+
+- copied in: the caller's array is its own, and each call copies it into the pool's slab once;
+- made in place: the array was made in a lease, so no call copies it;
+- copied out: the tool's array is its own, and each call copies it into its worker's slab once;
+- made in place by the tool: it is `values.empty`, and no call copies it. It is filled in each call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import count
+from multiprocessing.connection import Connection
+from typing import Any, Self
+
+import numpy as np
+
+from benchmarks.harness import Ratio, interleaved
+from citadel import values
+from citadel.adapter import Adapter, tool
+from citadel.wire.messages import SamplingRule
+from engine.pool.options import MemoryOptions
+from engine.pool.pools import Pools
+from engine.pool.settings import PoolCommand, PoolSettings
+from engine.telemetry.hub import LiveHub
+from engine.telemetry.recorder import Recorder
+from engine.telemetry.sampling import Sampler
+
+WORKERS = 2
+IN_FLIGHT = 4
+MIB = 2**20
+PAGE_ITEMS = 4096 // 8
+THRESHOLD = 16 * 1024
+"""What the caller leaves apart; the pool's own threshold says what goes through its slab."""
+
+
+def touched(value: np.ndarray) -> float:
+    """The sum of one item of each page."""
+    return float(value[::PAGE_ITEMS].sum())
+
+
+def made(count_: int) -> np.ndarray:
+    """An array of an executor's or a pipe's worker."""
+    array = np.empty(count_)
+    array.fill(1.0)
+    return array
+
+
+def echo(value: bytes) -> bytes:
+    """What came."""
+    return value
+
+
+class Values(Adapter):
+    """The same as a pool's tools."""
+
+    @tool
+    def echo(self, value: bytes) -> bytes:
+        """What came."""
+        return value
+
+    @tool
+    def touched(self, value: Any) -> float:
+        """The sum of one item of each page."""
+        return touched(value)
+
+    @tool
+    def made(self, items: int) -> Any:
+        """An array of the tool's own."""
+        return made(items)
+
+    @tool
+    def made_in_place(self, items: int) -> Any:
+        """An array that is not copied."""
+        array = values.empty(items)
+        array.fill(1.0)
+        return array
+
+
+def run() -> list[Ratio]:
+    """What a call costs, in ms."""
+    with asyncio.Runner() as runner, _Ours(runner) as ours:
+        return [*_bytes_rows(runner, ours), *_array_rows(runner, ours)]
+
+
+def _bytes_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
+    executor = ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("fork"))
+    loop = runner.get_loop()
+    with executor:
+        for size, what, calls, bar in (
+            (16 * 1024, "16 KiB", 2000, ""),
+            (64 * 1024, "64 KiB", 1000, ""),
+            (MIB, "1 MiB", 200, "≤ 0.5, stretch 0.2"),
+        ):
+            data = bytes(range(256)) * (size // 256)
+
+            async def peer(data: bytes = data) -> None:
+                assert await loop.run_in_executor(executor, echo, data) == data
+
+            async def mine(data: bytes = data) -> None:
+                assert await ours.call("echo", value=data) == data
+
+            yield interleaved(
+                lambda mine=mine, calls=calls: runner.run(_timed(mine, calls)),
+                lambda peer=peer, calls=calls: runner.run(_timed(peer, calls)),
+                name=f"{what} of bytes there and back, {IN_FLIGHT} in flight",
+                peer_name="ProcessPoolExecutor",
+                unit="ms",
+                bar=bar,
+            )
+
+
+def _array_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
+    with _pipe() as ask:
+        for size, what, calls, bar in (
+            (MIB, "1 MiB", 100, "≤ 0.167, stretch 0.083"),
+            (64 * MIB, "64 MiB", 4, "≤ 0.04, stretch 0.017"),
+        ):
+            items = size // 8
+            own = made(items)
+            leased = ours.lease(size).array("<f8", items)
+            leased[:] = own
+            sums, pages = touched(own), items
+            tasks: tuple[tuple[str, str, dict[str, Any], Callable[[Any], bool]], ...] = (
+                ("copied in", "touched", {"value": own}, lambda found, s=sums: found == s),
+                ("made in place", "touched", {"value": leased}, lambda found, s=sums: found == s),
+                ("copied out", "made", {"items": pages}, lambda found, n=items: len(found) == n),
+                (
+                    "made in place by the tool",
+                    "made_in_place",
+                    {"items": pages},
+                    lambda found, n=items: len(found) == n,
+                ),
+            )
+            for how, name, arguments, fits in tasks:
+                theirs = (name.removesuffix("_in_place"), own if "value" in arguments else items)
+
+                async def mine(
+                    name: str = name,
+                    arguments: dict[str, Any] = arguments,
+                    fits: Callable[[Any], bool] = fits,
+                ) -> None:
+                    assert fits(await ours.call(name, **arguments))
+
+                yield interleaved(
+                    lambda mine=mine, calls=calls: runner.run(_timed(mine, calls, lanes=1)),
+                    lambda theirs=theirs, fits=fits, calls=calls: _asked(ask, theirs, fits, calls),
+                    name=f"numpy {what}, {how}",
+                    peer_name="multiprocessing.Pipe",
+                    unit="ms",
+                    bar=bar,
+                )
+
+
+class _Ours:
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._ids = count()
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._stop())
+
+    def lease(self, nbytes: int) -> Any:
+        """Memory of the pool."""
+        return self._pools.lease("bench", nbytes)
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        """Runs a tool; arrays are not copied on their way back."""
+        parcel = values.pack_parts(arguments, THRESHOLD)
+        command = PoolCommand(
+            id=f"c{next(self._ids)}",
+            pool="bench",
+            tool=name,
+            arguments=b"".join(parcel.head),
+            buffers=parcel.buffers,
+        )
+        return (await self._pools.submit_parts(command)).parcel.unpacked()
+
+    async def _start(self) -> None:
+        hub = LiveHub("bench")
+        recorder = Recorder(Sampler((SamplingRule(id="all", rate=0.0),)), publish=hub.publish)
+        settings = PoolSettings(
+            name="bench",
+            adapter="benchmarks.pool_values:Values",
+            size=WORKERS,
+            memory=MemoryOptions(slab_bytes=512 * MIB),
+        )
+        self._pools = Pools([settings], recorder, hub)
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(self._pools.run(), name="pools")
+        await self._pools.ready()
+
+    async def _stop(self) -> None:
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+
+async def _timed(call: Callable[[], Awaitable[None]], calls: int, lanes: int = IN_FLIGHT) -> float:
+    left = calls
+
+    async def lane() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await call()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(lanes)))
+    return (time.perf_counter() - began) / calls * 1e3
+
+
+def _serve(pipe: Connection) -> None:
+    tools = {"touched": touched, "made": made}
+    while (asked := pipe.recv()) is not None:
+        name, argument = asked
+        pipe.send(tools[name](argument))
+
+
+@contextmanager
+def _pipe() -> Iterator[Connection]:
+    """A worker behind a pipe."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,))
+    process.start()
+    try:
+        yield ours
+    finally:
+        ours.send(None)
+        process.join()
+
+
+def _asked(
+    pipe: Connection, question: tuple[str, Any], fits: Callable[[Any], bool], calls: int
+) -> float:
+    began = time.perf_counter()
+    for _ in range(calls):
+        pipe.send(question)
+        assert fits(pipe.recv())
+    return (time.perf_counter() - began) / calls * 1e3
