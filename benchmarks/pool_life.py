@@ -2,7 +2,8 @@
 
 A birth is timed until each of 16 workers can take a command; for an executor, until 16 commands
 that do nothing are back, by when it has started its 16 processes. Ours counts once with its zygote
-there, as in an engine that serves, and once with the zygote's own start. A death is timed from
+there, as in an engine that serves, without and with the adapter's module among what is preloaded,
+and once with the zygote's own start. A death is timed from
 `kill -9` of a busy worker, with others under load: until its caller has the error, and until the
 pool has as many ready workers as before. The peer of those rows is the bar itself.
 """
@@ -21,12 +22,13 @@ from contextlib import asynccontextmanager, suppress
 from benchmarks.harness import Ratio, interleaved
 from benchmarks.life_adapter import noop
 from citadel.errors import WorkerLost
-from engine.pool.options import ScaleOptions
+from engine.pool.options import EnvironmentOptions, ScaleOptions
 from engine.pool.pools import Pools
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
 
+ADAPTER = "benchmarks.life_adapter:Plain"
 WORKERS = 16
 SERVING = 4
 NO_ARGUMENTS = b"\x80"
@@ -39,11 +41,15 @@ def run() -> list[Ratio]:
     """Milliseconds of births and deaths."""
     rows: list[Ratio] = []
     with asyncio.Runner() as runner:
-        for cold, what in ((False, "zygote there"), (True, "zygote started too")):
+        for cold, preload, what in (
+            (False, (), "zygote there"),
+            (False, (ADAPTER.partition(":")[0],), "zygote there, adapter preloaded"),
+            (True, (), "zygote started too"),
+        ):
             for method, bar in (("fork", "≤ 3 (1)"), ("spawn", "≤ 0.25 (0.05)")):
                 rows.append(
                     interleaved(
-                        lambda cold=cold: runner.run(_births(cold=cold)),
+                        lambda cold=cold, preload=preload: runner.run(_births(preload, cold=cold)),
                         lambda method=method: _executor_births(method),
                         name=f"{WORKERS} ready workers, {what}",
                         peer_name=f"ProcessPoolExecutor, {method}",
@@ -82,12 +88,13 @@ def _deaths(runner: asyncio.Runner, spares: int, what: str) -> list[Ratio]:
 
 
 @asynccontextmanager
-async def _pools(size: int, spares: int = 0) -> AsyncIterator[Pools]:
+async def _pools(size: int, spares: int = 0, preload: tuple[str, ...] = ()) -> AsyncIterator[Pools]:
     hub = LiveHub("bench")
     settings = PoolSettings(
         name="bench",
-        adapter="benchmarks.life_adapter:Plain",
+        adapter=ADAPTER,
         size=size,
+        environment=EnvironmentOptions(preload=preload),
         scale=ScaleOptions(spares=spares),
     )
     pools = Pools([settings], Recorder(publish=hub.publish), hub)
@@ -101,14 +108,14 @@ async def _pools(size: int, spares: int = 0) -> AsyncIterator[Pools]:
             await running
 
 
-async def _births(*, cold: bool) -> float:
+async def _births(preload: tuple[str, ...] = (), *, cold: bool) -> float:
     """Without `cold` one worker, and so its zygote, is there before; 16 more are timed."""
     if cold:
         began = time.perf_counter()
         async with _pools(WORKERS) as pools:
             await _until(pools, WORKERS)
             return (time.perf_counter() - began) * 1e3
-    async with _pools(1) as pools:
+    async with _pools(1, preload=preload) as pools:
         began = time.perf_counter()
         await pools.resize("bench", WORKERS + 1)
         await _until(pools, WORKERS + 1)

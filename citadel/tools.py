@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 from collections import abc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -24,6 +25,10 @@ STREAM_KEY = "x-citadel-items"
 _TAKES: tuple[Any, ...] = (abc.Iterator, abc.Iterable)
 _TAKES_ASYNC: tuple[Any, ...] = (abc.AsyncIterator, abc.AsyncIterable)
 _GIVES: tuple[Any, ...] = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator)
+
+
+_templates: WeakKeyDictionary[Callable[..., Any], BoundTool] = WeakKeyDictionary()
+"""What `_bind` made, by the function of the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,31 @@ def bound_tools(adapter: object) -> dict[str, BoundTool]:
     return found
 
 
+def warm(adapter: type) -> None:
+    """Makes the schemas of an adapter's class now: its instances, and forks, find them made.
+
+    Raises:
+        AdapterFailed: as `bound_tools`.
+    """
+    bound_tools(object.__new__(adapter))
+
+
 def _bind(method: Callable[..., Any], mark: Mark) -> BoundTool:
+    """A tool; what does not depend on the instance is made once for a function."""
+    function = getattr(method, "__func__", None)
+    if function is None:
+        return _made(method, mark)
+    found = _templates.get(function)
+    if found is None:
+        found = _templates[function] = replace(_made(method, mark), call=_nothing)
+    return replace(found, call=method)
+
+
+def _nothing() -> None:
+    """In place of a method in a template: that must not keep its own key alive."""
+
+
+def _made(method: Callable[..., Any], mark: Mark) -> BoundTool:
     try:
         hints = get_type_hints(method, include_extras=True)
         signature = inspect.signature(method)

@@ -93,6 +93,11 @@ class EnvironmentSpawner:
             self._spawner = self._spawner or self._make(told, python)
         await self._spawner.ready()
 
+    def renew(self) -> None:
+        """As the spawner of that interpreter does."""
+        if self._spawner is not None:
+            self._spawner.renew()
+
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """As the spawner of that interpreter does."""
         assert self._spawner is not None

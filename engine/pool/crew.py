@@ -107,8 +107,14 @@ class Crew:
         if high:
             self.scale(min(max(size or self.size, low), high))
         else:
-            self.resize(size or self.size)
+            self.resize(size)
         self.watch.bounds(low if high else 0, high)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Between which sizes the pool sizes itself; two zeros: it does not."""
+        scale = self.watch.autoscale.options
+        return (scale.min_size, scale.max_size) if scale.max_size else (0, 0)
 
     def scale(self, size: int) -> None:
         """Wants another number of workers, also none."""
@@ -120,6 +126,7 @@ class Crew:
         """Replaces one worker, or all: the new ones start first, then the old ones drain."""
         leaving = [self._known(worker_id)] if worker_id else list(self.workers.values())
         self._restarts = Restarts()
+        self._spawner.renew()
         for worker in leaving:
             self._taint(worker, "recycled")
             if worker.state == "starting":

@@ -102,7 +102,7 @@ class Display:
             tool,
             worker.started_ns,
             worker.since_ns,
-            worker.cause,
+            worker.cause or ("stands by" if worker.proved and worker.spare else ""),
             worker.node,
             worker.pss_bytes,
             worker.missed,

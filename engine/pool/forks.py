@@ -35,6 +35,8 @@ from engine.pool.spawn import (
 
 LAST_LINES = 20
 """Lines a zygote printed that are kept for error messages."""
+START_SECONDS = 120.0
+"""A zygote whose imports take longer is killed, and workers are started plainly."""
 FORK_SECONDS = 5.0
 """A zygote that does not fork within this is killed: its workers are replaced."""
 TRIES = 2
@@ -58,6 +60,7 @@ class Zygotes:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._zygotes: dict[Key, Zygote] = {}
+        self._retired: list[Zygote] = []
 
     async def ready(self, key: Key) -> Zygote:
         """The zygote with that key, started when there is none; it may have refused.
@@ -68,14 +71,23 @@ class Zygotes:
         found = self._zygotes.get(key)
         if found is None or found.ended:
             found = self._zygotes[key] = Zygote(key, self._tell)
-        await asyncio.shield(found.hello)
+        await found.begun()
         return found
+
+    def renew(self, key: Key) -> None:
+        """Workers from now on see what preloaded modules are now: they get another zygote."""
+        found = self._zygotes.pop(key, None) if key.preload else None
+        if found is not None:
+            self._retired = [each for each in self._retired if not each.ended]
+            self._retired.append(found)
+            found.retire()
 
     def close(self) -> None:
         """Ends them, and what they forked."""
-        for each in self._zygotes.values():
+        for each in (*self._zygotes.values(), *self._retired):
             each.close()
         self._zygotes.clear()
+        self._retired.clear()
 
 
 class Zygote:
@@ -89,7 +101,8 @@ class Zygote:
         """
         self.refusal = ""
         self.ended = False
-        self.hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._retiring = False
+        self._hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._name = " ".join([key.interpreter.python or "zygote", *key.preload])
         self._tell = tell
         self._numbers = count(1)
@@ -111,6 +124,15 @@ class Zygote:
         self._loop.add_reader(self._control, self._receive)
         self._loop.add_reader(self._output, self._printed)
         self._loop.add_reader(self._watch, self._gone)
+
+    async def begun(self) -> None:
+        """Waits until it serves, or has said why it does not; one that takes too long is killed."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.shield(self._hello)
+        except TimeoutError:
+            self.kill()
+            await self._hello
 
     async def fork(
         self,
@@ -144,6 +166,12 @@ class Zygote:
         """Kills it, and so its workers."""
         if not self.ended:
             self._process.kill()
+
+    def retire(self) -> None:
+        """Ends it once the last of its workers has ended."""
+        self._retiring = True
+        if not self._alive and not self._waiting:
+            self.close()
 
     def close(self) -> None:
         """Ends it now, and waits for its end: the kernel's time."""
@@ -186,7 +214,7 @@ class Zygote:
                 self.refusal = item[1]
                 if self.refusal:
                     self._tell("zygote.refused", self._name, self.refusal)
-                self.hello.set_result(None)
+                self._hello.set_result(None)
             case zygote.FORKED:
                 process = self._alive[item[2]] = self._waiting.pop(item[1])
                 process.began(item[2], descriptors[0])
@@ -195,6 +223,8 @@ class Zygote:
             case _:
                 if process := self._alive.pop(item[1], None):
                     process.ended(item[2])
+                if self._retiring:
+                    self.retire()
 
     def _printed(self) -> None:
         data = read(self._output)
@@ -223,10 +253,10 @@ class Zygote:
             _close(*copies)
         self._out.clear()
         last = f"; it printed last: {self._said[-1]}" if self._said else ""
-        if not self.hello.done():
+        if not self._hello.done():
             self.refusal = f"it ended with code {code} before it was ready{last}"
             self._tell("zygote.refused", self._name, self.refusal)
-            self.hello.set_result(None)
+            self._hello.set_result(None)
         elif not self.refusal and not asked:
             self._tell("zygote.lost", self._name, f"it ended with code {code}{last}")
         waiting, self._waiting = self._waiting, {}
@@ -253,6 +283,10 @@ class ForkSpawner:
         """Waits for the zygote; a start that fails is told by the spawn."""
         with suppress(OSError):
             await self._zygotes.ready(self._key)
+
+    def renew(self) -> None:
+        """Sees changes in preloaded modules from now on."""
+        self._zygotes.renew(self._key)
 
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """Forks one; when zygotes die again and again, starts it plainly."""

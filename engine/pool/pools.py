@@ -143,11 +143,14 @@ class Pools:
                 details={"current": str(current)},
             )
 
-    async def resize(self, pool: str, size: int) -> PoolStatus:
-        """Wants another number of workers."""
+    async def resize(
+        self, pool: str, size: int, min_size: int = 0, max_size: int = 0
+    ) -> PoolStatus:
+        """Wants another number of workers; with a `max_size` the pool itself says how many."""
         found = self._known(pool)
-        found.crew.resize(size)
-        self._recorder.event("pool.resized", subject=pool, message=f"{size} workers")
+        found.crew.rescale(size, min_size, max_size)
+        text = f"{min_size} to {max_size} workers" if max_size else f"{size} workers"
+        self._recorder.event("pool.resized", subject=pool, message=text)
         found.changed()
         return found.status()
 

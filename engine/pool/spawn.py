@@ -138,6 +138,9 @@ class Spawner(Protocol):
             CitadelError: there is none, and why.
         """
 
+    def renew(self) -> None:
+        """Code may have changed: workers that are spawned from now on import it anew."""
+
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """Starts one; `charge.descriptors` tells it the numbers of those it is handed, by name.
 
@@ -201,6 +204,9 @@ class PlainSpawner:
 
     async def ready(self) -> None:
         """There is always a place here."""
+
+    def renew(self) -> None:
+        """Each is new anyway."""
 
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """The way that this system offers; see `Spawner.spawn`."""

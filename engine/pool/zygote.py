@@ -27,11 +27,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgpack
 
-from citadel.adapter import Adapter, bound_tools, tool
+from citadel.adapter import Adapter, tool
+from citadel.errors import AdapterFailed
+from citadel.tools import warm
 from engine.pool import child, slate
 from engine.pool.hosting import Charge
 from engine.pool.lifeline import die_with
@@ -157,7 +160,7 @@ def main() -> None:
     path = told["path"]
     sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
     zygote = Zygote(socket.socket(fileno=descriptor))
-    bound_tools(_Warm())
+    warm(_Warm)
     refusal = _preload(told["preload"]) or _unfit()
     zygote.say(READY, refusal)
     if refusal:
@@ -174,10 +177,18 @@ def _preload(modules: list[str]) -> str:
     """Imports modules; what went wrong, or nothing."""
     for name in modules:
         try:
-            importlib.import_module(name)
+            _warm_adapters(importlib.import_module(name))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may raise anything
             return f"preload {name}: {type(error).__qualname__}: {error}"
     return ""
+
+
+def _warm_adapters(module: ModuleType) -> None:
+    """Makes the schemas of a module's adapters; what is wrong with them their workers tell."""
+    for each in vars(module).values():
+        if isinstance(each, type) and issubclass(each, Adapter) and each is not Adapter:
+            with suppress(AdapterFailed):
+                warm(each)
 
 
 def _unfit() -> str:

@@ -70,6 +70,9 @@ class Cluster:
 
     # ── the spawner ──────────────────────────────────────────────────────────────────────────
 
+    def renew(self) -> None:
+        """A node keeps its zygote: what pools on Ray preload is read when the node begins."""
+
     async def ready(self) -> None:
         """Waits for a node.
 

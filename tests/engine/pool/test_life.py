@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from citadel.errors import CommandFailed, NotFound, WorkerLost
+from citadel.errors import CommandFailed, InvalidRequest, NotFound, WorkerLost
 from engine.pool import autoscale, watch
 from engine.pool.cgroups import Cgroups
 from engine.pool.options import HeartbeatOptions, LimitOptions, RecycleOptions, ScaleOptions
@@ -255,3 +255,15 @@ async def test_a_pool_may_have_no_worker_until_there_is_something_to_do(make):
     assert await bench.call("noop") is None
     await bench.until("none", lambda: not bench.workers())
     assert await bench.call("noop") is None
+
+
+async def test_an_operator_lets_a_pool_size_itself_and_takes_that_back(make):
+    bench = await make(WILD, size=1)
+    assert (bench.status.min_size, bench.status.max_size) == (0, 0)
+    await bench.pools.resize("p", 0, 2, 4)
+    assert (bench.status.size, bench.status.min_size, bench.status.max_size) == (2, 2, 4)
+    await bench.until("two", lambda: len(bench.workers("ready")) == 2)
+    await bench.pools.resize("p", 1)
+    assert (bench.status.size, bench.status.min_size, bench.status.max_size) == (1, 0, 0)
+    with pytest.raises(InvalidRequest, match="between 5 and 4"):
+        await bench.pools.resize("p", 0, 5, 4)

@@ -115,6 +115,36 @@ async def test_a_zygote_that_hangs_is_killed_and_replaced(make, monkeypatch):
     assert not first.is_running()
 
 
+async def test_recycle_sees_changes_in_what_is_preloaded(make, tmp_path: Path):
+    module = tmp_path / "changing.py"
+    text = (
+        "from citadel.adapter import Adapter, tool\n"
+        "class Changing(Adapter):\n"
+        "    @tool\n"
+        "    def value(self) -> str: return {value!r}\n"
+    )
+    module.write_text(text.format(value="old"))
+    path = os.pathsep.join([str(tmp_path), *sys.path[:1]])
+    changing = EnvironmentOptions(preload=("changing",), variables={"PYTHONPATH": path})
+    bench = await make("changing:Changing", environment=changing)
+    assert await bench.call("value") == "old"
+    (first,) = zygotes()
+    module.write_text(text.format(value="the new one"))
+    before = bench.workers()
+    await bench.pools.recycle("p")
+    await bench.until("another", lambda: not bench.workers() & before)
+    assert await bench.call("value") == "the new one"
+    await bench.until("one zygote", lambda: len(zygotes()) == 1)
+    assert not first.is_running()
+
+
+async def test_a_zygote_that_never_serves_is_not_waited_for(make, monkeypatch):
+    monkeypatch.setattr(forks, "START_SECONDS", 0.5)
+    bench = await make(environment=EnvironmentOptions(preload=("preload_that_hangs",)))
+    assert (await bench.call("process"))["parent"] == os.getpid()
+    assert bench.events("zygote.refused")
+
+
 async def test_a_fork_that_fails_is_a_start_that_fails(make):
     bench = await make(environment=EnvironmentOptions(preload=("preload_that_breaks_fork",)))
     with pytest.raises(AdapterFailed, match="fork: too many processes"):
