@@ -98,7 +98,7 @@ async def _talker(client: Client, key: str) -> None:
 
 async def _grower(client: Client) -> None:
     while True:
-        await send(client, "cache", {"name": "thumbnails"}, priority="urgent")
+        await send(client, "cache", {"name": "thumbnails", "mebibytes": 4}, priority="urgent")
         await asyncio.sleep(0.4)
 
 

@@ -63,6 +63,8 @@ def test_the_window_is_drawn_to_a_file_at_twice_the_size(tmp_path: Path) -> None
             "2",
             "--size",
             "1280x800",
+            "--select",
+            "worker",
             "--out",
             str(picture),
         ],
@@ -74,6 +76,7 @@ def test_the_window_is_drawn_to_a_file_at_twice_the_size(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert "2560 × 1600" in done.stdout
+    assert "to select" not in done.stderr
     assert picture.stat().st_size > 50_000
 
 

@@ -76,7 +76,7 @@ class PoisonDialog(QDialog):
             label(f"Last on {last} · fingerprint {row['fingerprint']}", "muted", wrap=True),
             self.text,
             row_of(self.note, self.again),
-            label(self._command.consequence, "secondary", wrap=True),
+            label(f"Released, {self._command.consequence}", "secondary", wrap=True),
             row_of(self.copy, 1, button("Close", self.reject), self.release),
             margin=24,
             spacing=8,
