@@ -1,19 +1,24 @@
 """Real pools with real worker processes."""
 
 import asyncio
+import importlib.util
+import json
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgpack
 import pytest
 
 from citadel.wire.columns import rows, unpack
+from engine.pool.options import EnvironmentOptions, RayOptions
 from engine.pool.pools import Pools
+from engine.pool.ray.placer import acquire, release
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
@@ -69,6 +74,34 @@ class Bench:
             pytest.fail(f"waited {PATIENCE:.0f} s in vain: {what}; {self.status}")
 
 
+class Machines:
+    """A Ray cluster of several nodes on this machine."""
+
+    def __init__(self, cpus: list[float]) -> None:
+        if importlib.util.find_spec("ray") is None or sys.platform != "linux":
+            pytest.skip("needs Ray, on Linux")
+        self._cpus = cpus
+
+    def __enter__(self) -> Self:
+        program = [sys.executable, str(HERE / "ray" / "machines.py")]
+        self._process = subprocess.Popen(
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        found = self.ask("start", cpus=self._cpus)
+        self.address: str = found["address"]
+        self.nodes: list[str] = found["nodes"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=PATIENCE)
+
+    def ask(self, what: str, **about: Any) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps({"do": what, **about}), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+
 Make = Callable[..., Awaitable[Bench]]
 
 
@@ -78,12 +111,49 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *sys.path[:1]]))
 
 
+RAY_SUITES = {"test_commands", "test_workers", "test_misbehaviour"}
+"""The modules whose tests run on both backends."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of a pool run on local workers and on those of a Ray cluster."""
+    suite = metafunc.module.__name__.rpartition(".")[2]
+    here_only = metafunc.definition.get_closest_marker("local_only")
+    if "backend" in metafunc.fixturenames and suite in RAY_SUITES and not here_only:
+        on_ray = pytest.param("ray", marks=pytest.mark.ray)
+        metafunc.parametrize("backend", ["local", on_ray], indirect=True)
+
+
 @pytest.fixture
-async def make() -> AsyncIterator[Make]:
+def backend(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings of a pool that say where its workers are."""
+    if getattr(request, "param", "local") == "local":
+        return {}
+    machines: Machines = request.getfixturevalue("machines")
+    # A node imports what the tests import; its workers are told what the tests have set.
+    told = {name: value for name, value in os.environ.items() if name.startswith("FICKLE_")}
+    return {
+        "backend": "ray",
+        "ray": RayOptions(address=machines.address, code="shared", cpus_per_worker=0.1),
+        "environment": EnvironmentOptions(variables=told),
+    }
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[Machines]:
+    """A Ray cluster of one node, and the driver that all pools of these tests share."""
+    with Machines(cpus=[2]) as started:
+        placer = acquire(started.address)
+        yield started
+        release(placer)
+
+
+@pytest.fixture
+async def make(backend: dict[str, Any]) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
         async def made(adapter: str = "adapters:Tools", **settings: Any) -> Bench:
-            options = {"size": 1, **settings}
+            options = {"size": 1, **backend, **settings}
             return await stack.enter_async_context(_running(adapter, options))
 
         yield made
