@@ -1,8 +1,9 @@
 """The nodes of one pool on a Ray cluster: gets them placed, lets them in, replaces those lost.
 
-Loop thread only. A `Cluster` is the pool's spawner: a worker goes to the node with the fewest. Ray
-places one actor a node and reserves its CPUs; it restarts nothing. A node is lost when its
-connection ends, when it is silent, or when Ray says that its actor is gone, whichever is first.
+Loop thread only. A `Cluster` is the pool's spawner: a worker goes to the node with the fewest, and
+waits for one that is about to come before it takes more than its share of another. Ray places one
+actor a node and reserves its CPUs; it restarts nothing. A node is lost when its connection ends,
+when it is silent, or when Ray says that its actor is gone, whichever is first.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ class Cluster:
         self._door = Door()
         self._homes: dict[int, str] = {}
         """Ray's ids of the nodes that we are on, by slot."""
+        workers = max(settings.size, settings.scale.max_size)
+        self._share = -(-workers // settings.ray.nodes)
+        """Workers of a node, for which Ray reserves CPUs; it has more while others are lost."""
+        self._coming = set(range(settings.ray.nodes))
+        """Slots whose node may be there soon: it is tried for, and has not failed yet."""
         self._error: CitadelError | None = None
         self._changed = asyncio.Event()
         self._placer: Placer | None = None
@@ -74,13 +80,13 @@ class Cluster:
         """A node keeps its zygote: what pools on Ray preload is read when the node begins."""
 
     async def ready(self) -> None:
-        """Waits for a node.
+        """Waits for a node with room, or until no more come.
 
         Raises:
             NotReady: there is none, and the last try to get one failed.
         """
-        while not self.nodes:
-            if self._error is not None:
+        while not self._room():
+            if not self.nodes and not self._coming and self._error is not None:
                 raise self._error
             self._changed.clear()
             await self._changed.wait()
@@ -93,9 +99,15 @@ class Cluster:
             NotReady: there is no node.
         """
         del descriptors
-        await self.ready()
+        if not self.nodes:
+            await self.ready()
         node = min(self.nodes.values(), key=lambda node: node.load)
         return await node.spawn(charge, ears)
+
+    def _room(self) -> bool:
+        if self._coming:
+            return any(node.load < self._share for node in self.nodes.values())
+        return bool(self.nodes)
 
     # ── keeping nodes ────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +116,6 @@ class Cluster:
         failures = 0
         while not self._leaving:
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
-            self._error = None
             try:
                 async with self._placed(slot) as node:
                     failures = 0
@@ -112,7 +123,7 @@ class Cluster:
                     self._lost(slot, node, await node.gone)
             except CitadelError as error:
                 failures += 1
-                self._failed(error)
+                self._failed(slot, error)
 
     async def _leave(self) -> None:
         self._leaving = True
@@ -124,17 +135,23 @@ class Cluster:
 
     def _joined(self, slot: int, node: Node) -> None:
         self.nodes[slot] = node
+        self._coming.discard(slot)
+        self._error = None
         node.on_notice = self._noticed
+        # Heartbeats of workers come with the answers to pings.
+        node.ping_seconds = min(node.ping_seconds, self._settings.heartbeat.interval_seconds)
         self._changed.set()
         self._tell("node.joined", node, "info", f"workers of pool {self._settings.name} go there")
 
     def _lost(self, slot: int, node: Node, cause: str) -> None:
         del self.nodes[slot]
+        self._coming.add(slot)
         self._homes.pop(slot, None)
         if not self._leaving:
             self._tell("node.lost", node, "error", cause)
 
-    def _failed(self, error: CitadelError) -> None:
+    def _failed(self, slot: int, error: CitadelError) -> None:
+        self._coming.discard(slot)
         pool = self._settings.name
         self._error = NotReady(
             f"pool {pool} has no place on a Ray cluster: {error.message}",
@@ -200,17 +217,18 @@ class Cluster:
         seconds: float,
     ) -> Node:
         """The node, once it is placed and connected, with its name."""
-        both = asyncio.gather(placed, arrived)
-        await asyncio.wait({both, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if both.done():
-            name, node = both.result()
-            node.name = name
-            return node
-        both.cancel()
+        due = asyncio.get_running_loop().time() + seconds
+        for step in (placed, arrived):
+            left = due - asyncio.get_running_loop().time()
+            await asyncio.wait({step, over}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if over.done():
             raise NotReady(over.result(), remedy=_remedy(over.result()))
         if not placed.done():
             raise NotReady(f"Ray placed no actor within {seconds:g} s")
+        if arrived.done():
+            node = arrived.result()
+            node.name = placed.result()
+            return node
         raise NotReady(
             f"node {placed.result()} did not connect within {seconds:g} s",
             remedy=f"Nodes must reach {self._door.host}:{self._door.port}; see the key ray.listen",
@@ -219,8 +237,6 @@ class Cluster:
     def _about(self, ticket: protocol.Ticket, seconds: float) -> list[Any]:
         """What the driver is asked for."""
         settings = self._settings
-        workers = max(settings.size, settings.scale.max_size)
-        cpus = -(-workers // settings.ray.nodes) * settings.ray.cpus_per_worker
         told = {
             "host": self._door.host,
             "port": self._door.port,
@@ -233,9 +249,8 @@ class Cluster:
         return [
             told,
             ticket.token.hex(),
-            cpus,
+            self._share * settings.ray.cpus_per_worker,
             list(self._homes.values()),
-            shipping.environment(settings),
             seconds,
         ]
 
@@ -244,14 +259,15 @@ class Cluster:
 
         Raises:
             NotReady: Ray is not installed, or there is no cluster.
-            BadConfig: nothing can listen where the settings say.
+            BadConfig: nothing can listen where the settings say, or what to upload is not there.
         """
         async with self._acquiring:
             if self._placer is not None and not self._placer.alive:
                 gone, self._placer = self._placer, None
                 await asyncio.to_thread(release, gone)
             if self._placer is None:
-                self._placer = await asyncio.to_thread(acquire, self._settings.ray.address)
+                uploads = shipping.uploads(self._settings)
+                self._placer = await asyncio.to_thread(acquire, self._settings.ray.address, uploads)
             connected = asyncio.wrap_future(self._placer.connected)
             try:
                 async with asyncio.timeout(seconds):

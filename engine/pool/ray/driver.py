@@ -4,8 +4,9 @@ The engine never imports Ray: Ray's core aborts its process when a cluster goes 
 and signal handlers, and `ray.init` may hang. Here that costs a process that is started again.
 
 It reads frames from its input and writes frames to what was its output; what Ray prints goes to its
-error output. No command of a pool passes here. It ends, and the cluster that it started with it,
-when its input does, when it is told to, or when the engine dies.
+error output. No command of a pool passes here. It ends when it is told to, or when its input does
+because the engine died; it ends the cluster that it started first, since some of Ray's processes
+outlive a driver that is killed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from engine.pool.frames import Splitter, frame
-from engine.pool.lifeline import die_with
 from engine.pool.ray.actor import Host
 
 PLACE = 1
-"""engine: [PLACE, key, told, token, CPUs, taken nodes, runtime environment, seconds]"""
+"""engine: [PLACE, key, told, token, CPUs, taken nodes, seconds]"""
 REMOVE = 2
 """engine: [REMOVE, key]"""
 STOP = 3
@@ -46,7 +46,11 @@ TICK_SECONDS = 0.5
 """How often placements are looked at that may be late."""
 READ_BYTES = 64 * 1024
 
-Event = Callable[[], None]
+END_SECONDS = 12.0
+"""How long Ray may take to let go, once the engine is gone."""
+
+Inbox = queue.SimpleQueue[list[Any] | Callable[[], None] | None]
+"""What the engine says, what is to be done about an actor, or the end."""
 
 
 @dataclass(slots=True)
@@ -64,16 +68,15 @@ class Placement:
 class Driver:
     """The actors of one engine on one cluster."""
 
-    def __init__(self, ray: Any, say: Callable[[list[Any]], None]) -> None:
+    def __init__(self, ray: Any, say: Callable[[list[Any]], None], inbox: Inbox) -> None:
         self._ray = ray
         self._say = say
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._events = inbox
         self._placements: dict[bytes, Placement] = {}
         self._host = ray.remote(max_restarts=0, max_task_retries=0)(Host)
 
-    def run(self, source: BinaryIO) -> None:
-        """Does what it is told until that ends."""
-        threading.Thread(target=self._read, args=(source,), name="read", daemon=True).start()
+    def run(self) -> None:
+        """Does what it is told until that is to end."""
         while True:
             try:
                 event = self._events.get(timeout=TICK_SECONDS)
@@ -82,22 +85,14 @@ class Driver:
                 continue
             if event is None:
                 break
-            event()
+            if callable(event):
+                event()
+            elif event[0] == PLACE:
+                self._place(*event[1:])
+            elif event[0] == REMOVE:
+                self._remove(event[1])
         for key in list(self._placements):
             self._remove(key)
-
-    def _read(self, source: BinaryIO) -> None:
-        splitter = Splitter()
-        while data := os.read(source.fileno(), READ_BYTES):
-            for item in splitter.feed(data):
-                match item:
-                    case [kind, key, *rest] if kind == PLACE:
-                        self._events.put(lambda key=key, rest=rest: self._place(key, *rest))
-                    case [kind, key] if kind == REMOVE:
-                        self._events.put(lambda key=key: self._remove(key))
-                    case _:
-                        self._events.put(None)
-        self._events.put(None)
 
     # ── placements ───────────────────────────────────────────────────────────────────────────
 
@@ -108,7 +103,21 @@ class Driver:
         token: str,
         cpus: float,
         taken: list[str],
-        environment: dict[str, Any] | None,
+        seconds: float,
+    ) -> None:
+        try:
+            self._ask(key, told, token, cpus, taken, seconds)
+        except Exception as error:  # noqa: BLE001 - Ray raises many kinds; the engine tells them
+            self._placements.pop(key, None)
+            self._say([GONE, key, f"Ray took no actor: {_said(error)}"])
+
+    def _ask(
+        self,
+        key: bytes,
+        told: dict[str, Any],
+        token: str,
+        cpus: float,
+        taken: list[str],
         seconds: float,
     ) -> None:
         node = self._choose(cpus, taken)
@@ -119,7 +128,6 @@ class Driver:
         actor = self._host.options(
             num_cpus=cpus,
             scheduling_strategy=strategy(node["NodeID"], soft=False),
-            runtime_env=environment,
         ).remote(told, token)
         self._placements[key] = Placement(
             actor, node["NodeID"], node["NodeManagerAddress"], cpus, time.monotonic() + seconds
@@ -191,8 +199,22 @@ class Driver:
         return ", ".join(nodes) or "it has no node"
 
 
-def connect(address: str) -> Any:
+def read(source: int, inbox: Inbox) -> None:
+    """Puts what the engine says in the inbox, until it says no more: a thread."""
+    splitter = Splitter()
+    while data := os.read(source, READ_BYTES):
+        for item in splitter.feed(data):
+            inbox.put(None if item[0] == STOP else item)
+    inbox.put(None)
+    guard = threading.Timer(END_SECONDS, os._exit, (1,))
+    guard.daemon = True
+    guard.start()
+
+
+def connect(address: str, uploads: list[str]) -> Any:
     """Ray's module, connected to a cluster; an empty address starts one of this machine.
+
+    Ray copies the modules in `uploads`, folders and files, to where actors run.
 
     Raises:
         Exception: whatever Ray raises.
@@ -201,6 +223,8 @@ def connect(address: str) -> Any:
     importlib.import_module("ray.util.scheduling_strategies")
 
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if uploads:
+        quiet["runtime_env"] = {"py_modules": uploads}
     if address:
         ray.init(address=address, **quiet)
     else:
@@ -211,7 +235,8 @@ def connect(address: str) -> Any:
 def main() -> None:
     """Connects, then serves its input."""
     told = json.loads(sys.argv[1])
-    die_with(told["engine"])
+    inbox: Inbox = queue.SimpleQueue()
+    threading.Thread(target=read, args=(sys.stdin.fileno(), inbox), daemon=True).start()
     with os.fdopen(os.dup(1), "wb", buffering=0) as output:
         os.dup2(2, 1)
         lock = threading.Lock()
@@ -221,7 +246,7 @@ def main() -> None:
                 output.write(frame(item))
 
         try:
-            ray = connect(told["address"])
+            ray = connect(told["address"], told["uploads"])
         except ImportError as error:
             say([FAILED, f"Ray cannot be imported: {error}", "pip install 'citadel-command[ray]'"])
             return
@@ -232,7 +257,7 @@ def main() -> None:
             return
         say([CONNECTED, ray.util.get_node_ip_address()])
         try:
-            Driver(ray, say).run(sys.stdin.buffer)
+            Driver(ray, say, inbox).run()
         finally:
             ray.shutdown()
 

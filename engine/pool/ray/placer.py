@@ -30,15 +30,15 @@ LAST_LINES = 20
 
 Handler = Callable[[list[Any]], None]
 
-_placers: dict[str, Placer] = {}
+_placers: dict[tuple[str, tuple[str, ...]], Placer] = {}
 _lock = threading.Lock()
 
 
 class Placer:
     """A driver process. Made by `acquire`, let go of by `release`: both may block a moment."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, uploads: tuple[str, ...] = ()) -> None:
+        self.key = address, uploads
         self.connected: Future[str] = Future()
         """This machine's address in the cluster; or why there is none (NotReady)."""
         self.alive = True
@@ -51,7 +51,7 @@ class Placer:
             [
                 *(sys.executable, "-P", "-m"),
                 "engine.pool.ray.driver",
-                json.dumps({"engine": os.getpid(), "address": address}),
+                json.dumps({"address": address, "uploads": uploads}),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -143,12 +143,13 @@ class Placer:
             handler([driver.GONE, key, f"Ray's driver has ended{said}"])
 
 
-def acquire(address: str) -> Placer:
-    """The driver of a cluster; the first to ask starts it."""
+def acquire(address: str, uploads: tuple[str, ...] = ()) -> Placer:
+    """The driver of a cluster, with the modules it uploads; the first to ask starts it."""
+    key = address, uploads
     with _lock:
-        placer = _placers.get(address)
+        placer = _placers.get(key)
         if placer is None or not placer.alive:
-            placer = _placers[address] = Placer(address)
+            placer = _placers[key] = Placer(*key)
         placer.users += 1
         return placer
 
@@ -158,8 +159,8 @@ def release(placer: Placer) -> None:
     with _lock:
         placer.users -= 1
         last = placer.users == 0
-        if last and _placers.get(placer.address) is placer:
-            del _placers[placer.address]
+        if last and _placers.get(placer.key) is placer:
+            del _placers[placer.key]
     if last:
         placer.close()
 

@@ -58,7 +58,7 @@ HANDSHAKE_SECONDS = 10.0
 """How long a connection may take to prove itself."""
 
 PING_SECONDS = 1.0
-"""Between two pings of a node."""
+"""Between two pings of a node, unless its workers' heartbeats are to come more often."""
 SILENCE_SECONDS = 10.0
 """A side that hears nothing for so long takes the other for lost; a node then kills its workers."""
 

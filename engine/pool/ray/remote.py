@@ -72,7 +72,7 @@ class Remote:
     def send(self, item: list[Any]) -> None:
         """Queues a frame; a command's deadline is told in the time of its node."""
         if item[0] == frames.CALL:
-            item[4] += self._node.ahead
+            item = [*item[:4], item[4] + self._node.ahead, *item[5:]]
             self._open[item[1]] = None
         self._node.send(self._number, frames.frame(item))
 
@@ -136,6 +136,7 @@ class Node(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.name = ""
+        self.ping_seconds = protocol.PING_SECONDS
         self.ahead = 0.0
         """Seconds by which the node's clock is before ours."""
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -280,7 +281,7 @@ class Node(asyncio.Protocol):
             self.lose(f"it was silent for {silent:.0f} s")
             return
         self.tell([protocol.PING, time.monotonic()])
-        self._timer = self._loop.call_later(protocol.PING_SECONDS, self._ping)
+        self._timer = self._loop.call_later(self.ping_seconds, self._ping)
 
     def _ponged(self, sent: float, there: float, measures: list[list[Any]]) -> None:
         now = time.monotonic()

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import citadel
 import engine
@@ -22,18 +21,18 @@ def paths(settings: PoolSettings) -> list[str]:
     return list(dict.fromkeys(str(Path(each).absolute()) for each in (*named, *sys.path) if each))
 
 
-def environment(settings: PoolSettings) -> dict[str, Any] | None:
-    """Ray's runtime environment: with `upload`, the packages that Ray copies to the nodes.
+def uploads(settings: PoolSettings) -> tuple[str, ...]:
+    """The folders and files of the modules that Ray copies to the nodes, with `upload`.
 
     Raises:
         BadConfig: a module to upload is not found.
     """
     if settings.ray.code != "upload":
-        return None
+        return ()
     adapter = settings.adapter.partition(":")[0].partition(".")[0]
     named = [_place(name) for name in (adapter, *settings.ray.modules) if name]
     packages = [str(Path(str(each.__file__)).parent) for each in (citadel, engine)]
-    return {"py_modules": list(dict.fromkeys([*packages, *named]))}
+    return tuple(dict.fromkeys([*packages, *named]))
 
 
 def _shared(settings: PoolSettings) -> bool:

@@ -130,13 +130,16 @@ def backend(request: pytest.FixtureRequest) -> dict[str, Any]:
     if getattr(request, "param", "local") == "local":
         return {}
     machines: Machines = request.getfixturevalue("machines")
-    # A node imports what the tests import; its workers are told what the tests have set.
-    told = {name: value for name, value in os.environ.items() if name.startswith("FICKLE_")}
     return {
         "backend": "ray",
         "ray": RayOptions(address=machines.address, code="shared", cpus_per_worker=0.1),
-        "environment": EnvironmentOptions(variables=told),
     }
+
+
+@pytest.fixture(scope="session")
+def start_machines() -> type[Machines]:
+    """Starts a Ray cluster of as many nodes as CPUs are given."""
+    return Machines
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +156,10 @@ async def make(backend: dict[str, Any]) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
         async def made(adapter: str = "adapters:Tools", **settings: Any) -> Bench:
-            options = {"size": 1, **backend, **settings}
+            # Workers elsewhere are told what the test has set.
+            told = {name: value for name, value in os.environ.items() if name.startswith("FICKLE_")}
+            environment = EnvironmentOptions(variables=told)
+            options = {"size": 1, "environment": environment, **backend, **settings}
             return await stack.enter_async_context(_running(adapter, options))
 
         yield made

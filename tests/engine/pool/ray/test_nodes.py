@@ -181,7 +181,7 @@ async def test_a_node_is_measured():
         hosted = await worker(there, heard)
         assert hosted.usage is not None
         async with asyncio.timeout(PATIENCE):
-            while not hosted.usage()[0]:
+            while not (hosted.usage()[0] and hosted.slate.beats):
                 await asyncio.sleep(0.01)
         here = psutil.Process(hosted.process.pid).memory_info().rss
         assert here / 2 < hosted.usage()[0] < here * 2
