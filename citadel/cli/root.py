@@ -12,6 +12,7 @@ from citadel.cli.session import options, remember
 
 VERBS = {
     "audit": "Who changed what, when and why.",
+    "bridge": "Installed libraries as tools of a pool.",
     "doctor": "Look for what is missing or broken here.",
     "engine": "Run an engine in the foreground.",
     "events": "Follow what happens in an engine.",
