@@ -56,6 +56,9 @@ class Adapter:
     def teardown(self) -> None:
         """Runs when the worker ends in an orderly way."""
 
+    def session_ended(self, key: str) -> None:
+        """Runs when a session that had commands here has ended or gone elsewhere."""
+
     def health(self) -> bool:
         """Whether this worker can still serve."""
         return True

@@ -90,7 +90,7 @@ def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Values:
 
 def _file(path: Path) -> Values:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _resolved(tomllib.loads(path.read_text(encoding="utf-8")), path)
     except OSError as error:
         raise BadConfig(
             f"cannot read the settings file {path}: {error.strerror}",
@@ -101,6 +101,15 @@ def _file(path: Path) -> Values:
         raise BadConfig(
             f"{path} is no TOML: {error}", subject=str(path), remedy="Correct the file"
         ) from error
+
+
+def _resolved(values: Values, path: Path) -> Values:
+    """Paths of bridges in a settings file are meant from its folder."""
+    pools = values.get("pools")
+    for pool in cast("list[Any]", pools) if isinstance(pools, list) else []:
+        if isinstance(pool, dict) and isinstance(pool.get("bridge"), str) and pool["bridge"]:
+            pool["bridge"] = str(path.absolute().parent / pool["bridge"])
+    return values
 
 
 def _environment() -> Values:

@@ -9,3 +9,6 @@
 Nothing that a caller sends is ever a name to look up: tools are resolved when the manifest is
 loaded, and arguments are values, references to objects of the same session, or names of tools.
 """
+
+HOSTED = "bridge:"
+"""What a pool hosts is `module:Class`, or this and the path of a manifest."""

@@ -77,7 +77,10 @@ class Shape:
         return f"({', '.join(parts)}){arrow}"
 
 
-OPAQUE = (Param(name="args", kind="args"), Param(name="kwargs", kind="kwargs"))
+OPAQUE = (
+    Param(name="args", kind="args", required=False),
+    Param(name="kwargs", kind="kwargs", required=False),
+)
 
 
 def describe(target: Any, binding: Binding, stub: stubs.Signature | None = None) -> Shape:

@@ -12,6 +12,7 @@ from typing import Any
 
 from citadel import errors
 from citadel.adapter import Adapter
+from citadel.bridge import HOSTED
 from citadel.errors import AdapterFailed, CitadelError, EngineError
 from citadel.tools import BoundTool
 from citadel.vocabulary import Profile
@@ -57,14 +58,13 @@ class Unsendable(Exception):
 
 
 def load(name: str) -> tuple[Adapter, dict[str, BoundTool]]:
-    """An adapter by `module:Class`, set up, and its tools.
+    """An adapter by `module:Class`, or a bridge by `bridge:manifest`, set up, and its tools.
 
     Raises:
         AdapterFailed: it does not import, is no Adapter, does not set up, or has no tools.
     """
-    module_name, _, class_name = name.partition(":")
     try:
-        made = getattr(importlib.import_module(module_name), class_name)()
+        made = _made(name)
         if not isinstance(made, Adapter):
             raise AdapterFailed(f"{name} is no citadel.Adapter", subject=name)
         made.setup()
@@ -78,6 +78,15 @@ def load(name: str) -> tuple[Adapter, dict[str, BoundTool]]:
             details={"traceback": _trace(error)},
         ) from error
     return made, tools
+
+
+def _made(name: str) -> Any:
+    if name.startswith(HOSTED):
+        from citadel.bridge.adapter import BridgeAdapter  # noqa: PLC0415 - others need no YAML
+
+        return BridgeAdapter(name.removeprefix(HOSTED))
+    module_name, _, class_name = name.partition(":")
+    return getattr(importlib.import_module(module_name), class_name)()
 
 
 def told(error: BaseException, tool: str) -> list[Any]:

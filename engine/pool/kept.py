@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from citadel import values
 from citadel.adapter import Adapter, Session, plain
@@ -96,6 +96,8 @@ class Sessions:
         kept = self._kept.pop(key, None)
         if kept is not None and kept.adapter is not None:
             _tear_down(kept.adapter)
+        elif kept is not None:
+            _guarded(lambda: self._adapter.session_ended(key))
 
     def end_all(self) -> None:
         """Forgets all of them, then tears down the worker's own adapter."""
@@ -112,8 +114,12 @@ class Sessions:
 
 
 def _tear_down(adapter: Adapter) -> None:
+    _guarded(adapter.teardown)
+
+
+def _guarded(hook: Callable[[], None]) -> None:
     """A user's hook may raise anything; it is printed, and what comes after goes on."""
     try:
-        adapter.teardown()
+        hook()
     except Exception:  # noqa: BLE001 - see above
         sys.stderr.write(traceback.format_exc())

@@ -155,7 +155,7 @@ class Pool:
             name=self.name,
             revision=self.revision,
             state=self.state,
-            adapter=settings.adapter,
+            adapter=settings.hosts,
             size=self.crew.size,
             queue_limit=settings.queue_limit,
             queued=scheduler.queued,

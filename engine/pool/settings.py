@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from citadel.bridge import HOSTED
 from citadel.trace import SpanContext
 from citadel.vocabulary import Affinity, Backend, Priority, Profile
 from engine.pool.options import (
@@ -56,6 +57,11 @@ class PoolSettings:
     environment: EnvironmentOptions = field(default_factory=EnvironmentOptions)
     memory: MemoryOptions = field(default_factory=MemoryOptions)
     ray: RayOptions = field(default_factory=RayOptions)
+
+    @property
+    def hosts(self) -> str:
+        """What its workers host, as they are told and people see it."""
+        return self.adapter or f"{HOSTED}{self.bridge}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

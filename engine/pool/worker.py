@@ -236,8 +236,8 @@ class Worker:
     def start_failure(self) -> CitadelError:
         """The error of commands when no worker stays."""
         return AdapterFailed(
-            f"adapter {self._settings.adapter} cannot be hosted: {self.how_it_ended()}",
-            subject=self._settings.adapter,
+            f"adapter {self._settings.hosts} cannot be hosted: {self.how_it_ended()}",
+            subject=self._settings.hosts,
             remedy=self.remedy
             or f"Mend the adapter, then: citadel pool recycle {self._settings.name}",
             details={
@@ -271,7 +271,7 @@ class Worker:
         charge = Charge(
             worker=self.id,
             pool=settings.name,
-            adapter=settings.adapter,
+            adapter=settings.hosts,
             engine=os.getpid(),
             max_result_bytes=settings.max_result_bytes,
             profile=settings.profile,

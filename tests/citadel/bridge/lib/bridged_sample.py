@@ -60,6 +60,13 @@ def numbers(stop: int) -> Iterator[int]:
     yield from range(stop)
 
 
+def endless() -> Iterator[int]:
+    number = 0
+    while True:
+        yield number
+        number += 1
+
+
 def apply(function: Callable[[int], int], values: Iterable[int]) -> list[int]:
     return [function(each) for each in values]
 
