@@ -42,6 +42,21 @@ def parse(doc: str, name: str) -> tuple[Said, ...] | None:
     return None if inside is None else _params(inside)
 
 
+def of_c(target: Any) -> tuple[Said, ...] | None:
+    """What a C function says of itself where it has a default that Python cannot read.
+
+    Such a text is `($self, sql, parameters=<unrepresentable>, /)`; inspect.signature refuses it.
+    """
+    try:
+        text = target.__text_signature__
+    except Exception:  # noqa: BLE001 - an attribute may be any code of the library
+        return None
+    if not isinstance(text, str) or "<unrepresentable>" not in text:
+        return None
+    without = re.sub(r"\$\w+,? ?", "", text.replace("<unrepresentable>", "…"))
+    return parse(f"f{without}", "f")
+
+
 def _inside(text: str) -> str | None:
     """What is between the first parenthesis and the one that closes it."""
     start = text.index("(")

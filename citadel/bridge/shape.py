@@ -96,7 +96,7 @@ def describe(target: Any, binding: Binding, stub: stubs.Signature | None = None)
         return _typed("stub", params, {**stub.types, "return": stub.returns}, doc)
     if params is not None:
         return Shape(tier="signature", params=params, doc=doc)
-    said = docsig.parse(doc, getattr(target, "__name__", ""))
+    said = docsig.of_c(target) or docsig.parse(doc, getattr(target, "__name__", ""))
     if said is not None:
         return Shape(tier="docstring", params=tuple(_from_doc(each) for each in said), doc=doc)
     return Shape(tier="opaque", params=OPAQUE, doc=doc)

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
-
-from citadel import telemetry
+from citadel import telemetry, values
 from citadel.errors import InvalidRequest
 from citadel.vocabulary import Affinity, Priority
 from citadel.wire.messages import Command
@@ -66,11 +64,12 @@ def packed(value: Any, what: str) -> bytes:
         InvalidRequest: it cannot be sent; `what` says what it was.
     """
     try:
-        return msgpack.packb(value) or b""
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidRequest(f"{what} cannot be sent: {error}") from error
+        return values.pack(value)
+    except InvalidRequest as error:
+        text = error.message.replace("the value", what, 1)
+        raise InvalidRequest(text, remedy=error.remedy) from error
 
 
 def unpacked(data: bytes) -> Any:
-    """The value that a tool gave."""
-    return msgpack.unpackb(data, strict_map_key=False)
+    """The value that a tool gave; large arrays are read-only views of the data."""
+    return values.unpack(data)

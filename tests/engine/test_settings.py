@@ -175,3 +175,15 @@ def test_the_example_is_toml_that_loads_once_its_comments_are_taken_away(tmp_pat
     assert tomllib.loads(text) == {}
     keys = {line.removeprefix("# ").split(" = ")[0] for line in text.splitlines() if " = " in line}
     assert keys >= {"listen", "adapter", "sha256", "max_restarts", "base_url"}
+
+
+def test_a_bridge_is_meant_from_the_folder_of_its_settings(tmp_path: Path) -> None:
+    config = tmp_path / "engine.toml"
+    config.write_text(
+        '[[pools]]\nname = "a"\nbridge = "sub/bridge.yaml"\n'
+        '[[pools]]\nname = "b"\nadapter = "m:C"\n',
+        encoding="utf-8",
+    )
+    first, second = load(config).pools
+    assert first.bridge == str(tmp_path / "sub" / "bridge.yaml")
+    assert second.bridge == ""

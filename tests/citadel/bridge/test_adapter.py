@@ -211,15 +211,21 @@ def test_an_object_keeps_its_state_between_commands(host: Host) -> None:
 
 def test_a_database_lives_in_the_worker(host: Host) -> None:
     connection = host("sqlite3.connect", args=[":memory:"])
-    cursor = host("sqlite3.Connection.execute", self=connection, args=["create table t (a)"])
+    cursor = host("sqlite3.Connection.execute", self=connection, sql="create table t (a)")
     again = host(
         "sqlite3.Connection.executemany",
         self=connection,
-        args=["insert into t values (?)", [[1], [2]]],
+        sql="insert into t values (?)",
+        parameters=[[1], [2]],
     )
     assert again["$ref"] != cursor["$ref"]
     assert host("sqlite3.Cursor.rowcount", self=again) == 2
-    rows = host("sqlite3.Connection.execute", self=connection, args=["select a from t"])
+    rows = host(
+        "sqlite3.Connection.execute",
+        self=connection,
+        sql="select a from t where a < ?",
+        parameters=[9],
+    )
     assert rows["iterator"]
     assert host("bridge.take", ref=rows, count=1) == {"items": [[1]], "done": False}
     assert host("bridge.iterate", ref=rows) == [[2]]

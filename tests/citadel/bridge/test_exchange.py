@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from citadel.client.commands import CommandOptions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from citadel.bridge.exchange import Exchange
 from citadel.bridge.manifest import Limits
 from citadel.bridge.objects import Objects
 from citadel.bridge.shape import Param
+from citadel.client.commands import CommandOptions
 from citadel.errors import (
     BadArguments,
     CommandFailed,

@@ -121,6 +121,12 @@ def test_methods_of_c_classes() -> None:
     role, found = member(np.random.Generator, "normal")
     assert (role, found.tier) == ("method", "stub")
     assert [each.name for each in found.params] == ["loc", "scale", "size"]
+    role, found = member(sqlite3.Connection, "execute")
+    assert found.tier in ("signature", "docstring")
+    assert [(each.name, each.required) for each in found.params] == [
+        ("sql", True),
+        ("parameters", False),
+    ]
     assert member(Counter, "most_common")[1].text() == "(n=None)"
 
 
