@@ -336,6 +336,7 @@ def to_text(kind: Kind, classes: Mapping[str, str], *, given: bool) -> str:
     """
     of = [to_text(each, classes, given=given) for each in kind.of]
     if kind.name == "union":
+        of = [each for each in of if not (each == "int" and "float" in of)]  # it is one to checkers
         return "Any" if "Any" in of else " | ".join(dict.fromkeys(of))
     if kind.name == "literal":
         return f"Literal[{', '.join(_quote(each) for each in kind.literals)}]"

@@ -289,6 +289,7 @@ def _docstring(doc: str, said: str, indent: int) -> list[str]:
     summary = " ".join(doc.strip().partition("\n\n")[0].split())
     text = summary.replace("\\", "\\\\").replace('"""', "'''").strip()
     text = text.replace('"', "'") if text.startswith('"') else text
+    text += "" if not text or text[-1] in ".!?" else "."
     blank = " " * indent
     if not text:
         return [f'{blank}"""{said}."""']

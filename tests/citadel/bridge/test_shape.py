@@ -201,7 +201,7 @@ def kind(text: str) -> kinds.Kind:
         ("int", "int", "int"),
         ("Optional[str]", "str | None", "str | None"),
         ("None | int", "int | None", "int | None"),
-        ("Union[int, float, int]", "int | float", "int | float"),
+        ("Union[int, float, int]", "float", "float"),
         ("L['a', 'b']", 'Literal["a", "b"]', 'Literal["a", "b"]'),
         ("bool | L[True]", "bool", "bool"),
         ("Sequence[int]", "Sequence[int]", "list[int]"),
