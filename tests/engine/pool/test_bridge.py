@@ -1,6 +1,7 @@
 """Bridges on real pools with real worker processes."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from citadel import values
-from citadel.errors import AdapterFailed, BadArguments, UnknownTool
+from citadel.errors import AdapterFailed, BadArguments, QuotaExceeded, UnknownReference, UnknownTool
 from engine.pool.settings import PoolCommand
 from tests.engine.pool.conftest import PATIENCE, Bench, Make
 
@@ -131,3 +132,98 @@ async def test_a_lock_that_differs_is_an_event(bridged: Callable[..., Any], mani
         "the event", lambda: any(said in row["message"] for row in bench.events("worker.output"))
     )
     assert await call(bench, "statistics.mean", data=[1]) == 1
+
+
+# ── objects that stay ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_objects_keep_their_state_in_the_worker_of_their_session(
+    bridged: Callable[..., Any],
+) -> None:
+    bench = await bridged(size=2)
+    counter = await call(bench, "collections.Counter", "s", iterable="aab")
+    database = await call(bench, "sqlite3.connect", "s", args=[":memory:"])
+    dice = await call(bench, "random.Random", "s", x=7)
+    rolled = [await call(bench, "random.Random.random", "s", self=dice) for _ in range(3)]
+    again = random.Random(7)
+    assert rolled == [again.random() for _ in range(3)]
+    await call(bench, "collections.Counter.update", "s", self=counter, iterable="bbb")
+    assert await call(bench, "collections.Counter.most_common", "s", self=counter) == [
+        ["b", 4],
+        ["a", 2],
+    ]
+    done = await call(
+        bench,
+        "bridge.bulk",
+        "s",
+        ref=database,
+        calls=[
+            ["execute", ["create table t (a)"]],
+            ["executemany", ["insert into t values (?)", [[n] for n in range(300)]]],
+        ],
+    )
+    assert done["failed"] == []
+    found = await call(
+        bench, "sqlite3.Connection.execute", "s", self=database, sql="select a from t"
+    )
+    taken = await call(bench, "bridge.take", "s", ref=found, count=299)
+    assert (taken["items"][-1], taken["done"]) == ([298], False)
+    assert await call(bench, "bridge.take", "s", ref=found) == {"items": [[299]], "done": True}
+
+
+async def test_sessions_do_not_see_each_other(bridged: Callable[..., Any]) -> None:
+    bench = await bridged(size=1)
+    counter = await call(bench, "collections.Counter", "mine", iterable="aab")
+    with pytest.raises(UnknownReference, match="session theirs has no reference"):
+        await call(bench, "collections.Counter.total", "theirs", self=counter)
+    assert await call(bench, "bridge.objects", "theirs") == []
+    assert await call(bench, "collections.Counter.total", "mine", self=counter) == 3
+
+
+async def test_a_quota_is_a_sessions(bridged: Callable[..., Any]) -> None:
+    bench = await bridged(size=1)
+    for _ in range(20):
+        await call(bench, "collections.Counter", "s")
+    with pytest.raises(QuotaExceeded, match="session s holds 20 objects"):
+        await call(bench, "collections.Counter", "s")
+    await call(bench, "collections.Counter", "other")
+
+
+async def test_an_object_that_nobody_uses_is_let_go(
+    bridged: Callable[..., Any], manifest: Path
+) -> None:
+    rewritten(manifest, "ttl_seconds: 600", "ttl_seconds: 0.05")
+    bench = await bridged(size=1)
+    counter = await call(bench, "collections.Counter", "s")
+
+    async def gone() -> str:
+        while True:
+            try:
+                await call(bench, "bridge.value", "s", ref=counter)
+            except UnknownReference as error:
+                return error.message
+            await asyncio.sleep(0.1)  # longer than it lives: what is used lives on
+
+    assert "it was unused for 0.05 s" in await asyncio.wait_for(gone(), PATIENCE)
+
+
+async def test_a_session_that_ends_takes_its_objects_along(bridged: Callable[..., Any]) -> None:
+    bench = await bridged(size=1)
+    counter = await call(bench, "collections.Counter", "s")
+    bench.pools.end_session("p", "s")
+    with pytest.raises(UnknownReference, match="is gone: its session ended"):
+        await call(bench, "collections.Counter.total", "s", self=counter)
+
+
+async def test_objects_die_with_their_worker_and_the_text_says_so(
+    bridged: Callable[..., Any],
+) -> None:
+    bench = await bridged(size=1)
+    counter = await call(bench, "collections.Counter", "s")
+    (worker,) = bench.workers()
+    await bench.pools.kill("p", worker)
+    await bench.until("another worker", lambda: bool(bench.workers("ready") - {worker}))
+    with pytest.raises(UnknownReference) as caught:
+        await call(bench, "collections.Counter.total", "s", self=counter)
+    assert "is of another worker process: it died with its objects" in caught.value.message
+    assert "Make the object again" in caught.value.remedy
