@@ -153,22 +153,8 @@ class _Resolver:
             raise self._loaded.fault(place, f"{library.module}.{entry.name} is there twice")
         tool = f"{library.prefix}.{entry.rename or entry.name}"
         source = f"{library.module}.{entry.name}"
-        if entry.constructed and not makeable(cls):
-            raise self._loaded.fault(
-                (*place, "construct"), f"Python lets nobody make a {called(cls)}", "Leave it out"
-            )
         if entry.constructed:
-            made = Exposed(
-                tool=tool,
-                library=library.prefix,
-                source=source,
-                role="construct",
-                target=cls,
-                owner=cls,
-                shape=shape_of_class(cls, library.module, entry.name, self._stubs),
-                entry=FunctionEntry(name=entry.name, doc=entry.doc),
-            )
-            self._add(made, place)
+            self._add(self._construction(library, cls, entry, (tool, source), place), place)
         found: dict[str, Exposed] = {}
         for each, where in self._members(cls, entry, library.prefix, (tool, source), place):
             self._add(each, where)
@@ -181,6 +167,30 @@ class _Resolver:
             library=library.prefix,
             entry=entry,
             members=found,
+        )
+
+    def _construction(
+        self,
+        library: LibraryEntry,
+        cls: type[Any],
+        entry: ClassEntry,
+        names: tuple[str, str],
+        place: Place,
+    ) -> Exposed:
+        if not makeable(cls):
+            raise self._loaded.fault(
+                (*place, "construct"), f"Python lets nobody make a {called(cls)}", "Leave it out"
+            )
+        tool, source = names
+        return Exposed(
+            tool=tool,
+            library=library.prefix,
+            source=source,
+            role="construct",
+            target=cls,
+            owner=cls,
+            shape=shape_of_class(cls, library.module, entry.name, self._stubs),
+            entry=FunctionEntry(name=entry.name, doc=entry.doc),
         )
 
     def _members(
@@ -215,25 +225,35 @@ class _Resolver:
                     ),
                     where,
                 )
+        yield from self._attributes(cls, entry, library, names, place)
+
+    def _attributes(
+        self,
+        cls: type[Any],
+        entry: ClassEntry,
+        library: str,
+        names: tuple[str, str],
+        place: Place,
+    ) -> Iterator[tuple[Exposed, Place]]:
+        """One need not be in the class: objects have their own."""
+        stored = members(cls)
+        tool, source = names
         for index, name in enumerate(entry.attributes):
             where = (*place, "attributes", index)
-            if name in candidates:
+            role, found = shape_of_member(cls, name, stored.get(name), self._stubs)
+            if role != "attribute":
                 raise self._loaded.fault(where, f"{name} is a method", "Put it below methods")
-            value = stored.get(name)
-            _, found = shape_of_member(cls, name, value, self._stubs)
-            yield (
-                Exposed(
-                    tool=f"{tool}.{name}",
-                    library=library,
-                    source=f"{source}.{name}",
-                    role="attribute",
-                    target=name,
-                    owner=cls,
-                    shape=found,
-                    entry=FunctionEntry(name=name, idempotent=True),
-                ),
-                where,
+            made = Exposed(
+                tool=f"{tool}.{name}",
+                library=library,
+                source=f"{source}.{name}",
+                role="attribute",
+                target=name,
+                owner=cls,
+                shape=found,
+                entry=FunctionEntry(name=name, idempotent=True),
             )
+            yield made, where
 
     def _chosen(
         self,
