@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from citadel import _running
@@ -38,9 +39,11 @@ class Threaded:
         self._splitter = frames.Splitter()
         self._waiting: deque[list[Any]] = deque()
         self._busy: set[str] = set()
-        """Sessions of which a command runs."""
+        """Sessions of which a command runs, or that end just now."""
         self._ended: set[str] = set()
         """Sessions that end when their command does."""
+        self._farewells: deque[str] = deque()
+        """Sessions to be ended by who holds no lock: their teardown is a user's."""
         self._asked_health = self._stopping = False
         self._waits = 0
         """Lanes whose command waits for the engine."""
@@ -61,6 +64,7 @@ class Threaded:
                 for item in self._splitter.feed(data):
                     self._heard(item)
                 idle = not any(lane.number for lane in self._lanes)
+            self._end_sessions()
             if self._asked_health and idle:
                 self.say([frames.HEALTHY, *health(self._host)])
             self._asked_health = False
@@ -80,6 +84,7 @@ class Threaded:
             data = lane.answer(call, time.perf_counter())
             self._put(data)
             self._done(call)
+            self._end_sessions()
         lane.close()
         with self._lock:
             self._left -= 1
@@ -114,13 +119,26 @@ class Threaded:
     def _done(self, call: list[Any]) -> None:
         with self._lock:
             if key := _session(call):
-                self._busy.discard(key)
                 if key in self._ended:
-                    self._ended.discard(key)
-                    self._host.sessions.end(key)
-                self._work.notify_all()  # another command of the session may wait
+                    self._farewells.append(key)
+                else:
+                    self._free(key)
             elif self._stopping:
                 self._work.notify_all()
+
+    def _end_sessions(self) -> None:
+        with suppress(IndexError):
+            while True:
+                key = self._farewells.popleft()
+                self._host.sessions.end(key)
+                with self._lock:
+                    self._ended.discard(key)
+                    self._free(key)
+
+    def _free(self, key: str) -> None:
+        """No command of the session runs; another may wait."""
+        self._busy.discard(key)
+        self._work.notify_all()
 
     # ── the reader ───────────────────────────────────────────────────────────────────────────
 
@@ -143,7 +161,8 @@ class Threaded:
                 if item[1] in self._busy:
                     self._ended.add(item[1])
                 else:
-                    self._host.sessions.end(item[1])
+                    self._busy.add(item[1])
+                    self._farewells.append(item[1])
             case frames.HEALTH:
                 self._asked_health = True
             case frames.RELEASE:

@@ -56,6 +56,26 @@ async def test_a_result_and_its_trace(client: Client) -> None:
     assert_whole(spans)
 
 
+async def test_a_tool_calls_another_in_the_same_trace(client: Client) -> None:
+    with client.trace("outside") as span:
+        assert await client.pools.call(POOL, "delegate", a=2, b=3) == 5
+    spans = await recorded(client, span, name="run add")
+    (inner,) = find_spans(spans, name="command add")
+    (outer,) = find_spans(spans, name="run delegate")
+    assert inner["parent_id"] == outer["span_id"]
+
+
+async def test_a_tool_sends_a_signal(client: Client) -> None:
+    with pytest.raises(NotFound, match="nobody"):
+        await client.pools.call(POOL, "greet", sentinel="nobody")
+    options = {"mission": "none", "pool": POOL}
+    await client.sentinels.spawn("critic", sentinel="greeted", options=options)
+    try:
+        assert await client.pools.call(POOL, "greet", sentinel="greeted") >= 0
+    finally:
+        await client.sentinels.stop("greeted")
+
+
 async def test_many_at_a_time_each_get_their_own(client: Client) -> None:
     async with asyncio.TaskGroup() as tasks:
         calls = [

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import citadel
 from citadel.adapter import Adapter, check_cancelled, tool
 
 
@@ -44,6 +45,16 @@ class Workshop(Adapter):
     def die(self) -> None:
         """Takes its own process down."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+    @tool
+    def delegate(self, a: int, b: int) -> int:
+        """Lets another worker add."""
+        return citadel.call("workshop", "add", a=a, b=b)
+
+    @tool
+    def greet(self, sentinel: str) -> int:
+        """Sends a signal; how many wait in that mailbox."""
+        return citadel.send(sentinel, "hello", {"from": "a tool"})
 
     @tool
     def fail(self) -> None:

@@ -1,0 +1,140 @@
+"""What tools keep for a session: variables that outlive workers, instances that do not."""
+
+import os
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from citadel.errors import CommandFailed, InvalidRequest, QuotaExceeded, WorkerLost
+from citadel.vocabulary import Affinity
+from engine.pool.options import SessionOptions
+from engine.pool.settings import PoolCommand
+
+_ids = count(1)
+
+
+@pytest.fixture(params=["process", "thread"])
+def keeping(make, request):
+    async def made(adapter: str = "session_adapters:Keeper", **settings: Any):
+        profile = {"profile": "thread", "threads": 3} if request.param == "thread" else {}
+        return Sessions(await make(adapter, **profile, **settings))
+
+    return made
+
+
+class Sessions:
+    """Commands of sessions."""
+
+    def __init__(self, bench) -> None:
+        self.bench = bench
+
+    async def call(
+        self, key: str, tool: str, /, *, affinity: Affinity = "hint", **arguments: Any
+    ) -> Any:
+        command = PoolCommand(
+            id=f"s{next(_ids)}",
+            pool="p",
+            tool=tool,
+            arguments=msgpack.packb(arguments),
+            session=key,
+            affinity=affinity,
+        )
+        return msgpack.unpackb((await self.bench.pools.submit(command)).value)
+
+    def kill_all(self) -> None:
+        for worker in self.bench.status.workers:
+            os.kill(worker.pid, 9)
+
+
+async def test_each_session_has_its_own_variables(keeping):
+    sessions = await keeping()
+    await sessions.call("one", "remember", name="a", value=1)
+    await sessions.call("other", "remember", name="a", value=[2, "x"])
+    await sessions.call("one", "append", name="list", value={"deep": True})
+    await sessions.call("one", "append", name="list", value=2)
+    assert await sessions.call("one", "recall") == {"a": 1, "list": [{"deep": True}, 2]}
+    assert await sessions.call("other", "recall") == {"a": [2, "x"]}
+    assert await sessions.call("one", "key") == "one"
+    assert await sessions.bench.call("key") == ""
+
+
+@pytest.mark.parametrize("affinity", ["hint", "strict_queue"])
+async def test_variables_outlive_their_worker(keeping, affinity):
+    sessions = await keeping(size=2)
+    for number in range(20):
+        await sessions.call(f"k{number}", "remember", name="n", value=number, affinity=affinity)
+    before = sessions.bench.workers()
+    sessions.kill_all()
+    for number in range(20):
+        found = await sessions.call(f"k{number}", "recall", affinity=affinity)
+        assert found == {"n": number}
+    assert not sessions.bench.workers() & before
+
+
+async def test_what_a_failed_command_changed_stays(keeping):
+    sessions = await keeping()
+    with pytest.raises(CommandFailed, match="after that"):
+        await sessions.call("k", "remember_and_fail", name="a")
+    assert await sessions.call("k", "recall") == {"a": "failed"}
+    sessions.kill_all()
+    assert await sessions.call("k", "recall") == {"a": "failed"}
+
+
+async def test_what_a_dying_command_changed_is_gone(keeping):
+    sessions = await keeping()
+    await sessions.call("k", "remember", name="a", value=1)
+    with pytest.raises(WorkerLost):
+        await sessions.call("k", "remember_and_die", name="a")
+    assert await sessions.call("k", "recall") == {"a": 1}
+
+
+async def test_variables_that_cannot_be_kept_fail_their_command(keeping):
+    sessions = await keeping(sessions=SessionOptions(variables_bytes=1_000))
+    await sessions.call("k", "remember", name="a", value=1)
+    with pytest.raises(InvalidRequest, match="cannot be sent"):
+        await sessions.call("k", "remember_nonsense")
+    with pytest.raises(QuotaExceeded, match="bytes of variables, more than 1000"):
+        await sessions.call("k", "remember", name="b", value="x" * 2_000)
+    assert await sessions.call("k", "recall") == {"a": 1}
+
+
+async def test_what_operators_set_is_there_next_time(keeping):
+    sessions = await keeping()
+    await sessions.call("k", "remember", name="a", value=1)
+    changes = msgpack.packb({"a": None, "b": "set"})
+    sessions.bench.pools.set_variables("p", "k", changes, 0)
+    assert await sessions.call("k", "recall") == {"b": "set"}
+    await sessions.call("k", "remember", name="c", value=3)
+    assert await sessions.call("k", "recall") == {"b": "set", "c": 3}
+
+
+async def test_an_ended_session_begins_anew(keeping):
+    sessions = await keeping()
+    await sessions.call("k", "remember", name="a", value=1)
+    sessions.bench.pools.end_session("p", "k")
+    assert await sessions.call("k", "recall") == {}
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    path = tmp_path / "log"
+    path.touch()
+    monkeypatch.setenv("EACH_LOG", str(path))
+    return path
+
+
+async def test_each_session_may_have_an_adapter_of_its_own(keeping, log):
+    sessions = await keeping("session_adapters:Each")
+    assert await sessions.call("one", "see", what="a") == ["a"]
+    assert await sessions.call("other", "see", what="b") == ["b"]
+    assert await sessions.call("one", "see", what="c") == ["a", "c"]
+    assert await sessions.bench.call("see", what="z") == ["z"]
+    sessions.bench.pools.end_session("p", "one")
+    await sessions.bench.until("the teardown", lambda: log.read_text() == "a,c\n")
+    assert await sessions.call("one", "see", what="d") == ["d"]
+    await sessions.bench.pools.recycle("p")
+    await sessions.bench.until("the end", lambda: len(log.read_text().splitlines()) == 4)
+    assert set(log.read_text().splitlines()) == {"a,c", "d", "b", "z"}
