@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from citadel.errors import WireError
+from engine.pool import jobs
 from engine.pool.frames import Splitter, frame
 from engine.pool.output import Lines
 
@@ -36,6 +37,7 @@ class Process(asyncio.SubprocessProtocol):
         """It runs."""
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self.pid = self._transport.get_pid()
+        jobs.hold(self.pid)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """It printed something."""

@@ -68,11 +68,13 @@ class Zygote:
         self._ended, self._wake = os.pipe()
         os.set_blocking(self._ended, False)
         os.set_blocking(self._wake, False)
-        signal.set_wakeup_fd(self._wake)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # its number in the pipe is the news
 
     def run(self) -> Become:
         """Serves until the engine is gone; in a child, returns what it is to do."""
+        # Not before: what was preloaded may have set signals of its own.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the engine's to handle
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # its number in the pipe is the news
+        signal.set_wakeup_fd(self._wake)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._ended, select.POLLIN)
@@ -136,7 +138,8 @@ class Zygote:
         os.setsid()
         die_with(parent)
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
         for ours in (self._control.detach(), self._ended, self._wake):
             os.close(ours)
         os.dup2(descriptors[STDOUT], 1)

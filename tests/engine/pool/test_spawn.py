@@ -1,6 +1,7 @@
 """Both ways to start a worker, and what it shares with the engine."""
 
 import asyncio
+import ctypes
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from engine.pool import frames, slate
+from engine.pool import frames, jobs, slate
 from engine.pool.hosting import Charge
 from engine.pool.link import Link, Relay
 from engine.pool.spawn import Ears, PlainSpawner
@@ -165,3 +166,10 @@ def test_where_the_kernel_does_not_help_a_thread_ends_the_orphan():
     _, alive = psutil.wait_procs([orphan], timeout=PATIENCE)
     running.stdout.close()
     assert alive == []
+
+
+def test_a_job_has_the_size_that_windows_documents():
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION has 144 bytes in a 64-bit process."""
+    assert ctypes.sizeof(jobs._ExtendedLimits) == 144
+    if sys.platform != "win32":
+        assert not jobs.hold(os.getpid())
