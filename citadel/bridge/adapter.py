@@ -54,7 +54,7 @@ class BridgeAdapter(Adapter):
             raise
         except CitadelError as error:
             raise AdapterFailed(
-                f"{error.message} ({error.remedy})" if error.remedy else error.message,
+                error.message,
                 subject=error.subject,
                 remedy=error.remedy,
                 details=error.details,

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import aclosing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ libraries:
     classes: [{name: Match, methods: [group]}]
   - module: functools
     functions: [{name: reduce, callbacks: [function]}]
+  - {module: operator, functions: [add]}
+  - module: itertools
+    classes: [{name: count, construct: true}]
 """
 _numbers = count(1)
 
@@ -227,3 +231,64 @@ async def test_objects_die_with_their_worker_and_the_text_says_so(
         await call(bench, "collections.Counter.total", "s", self=counter)
     assert "is of another worker process: it died with its objects" in caught.value.message
     assert "Make the object again" in caught.value.remedy
+
+
+# ── streams and callbacks ────────────────────────────────────────────────────────────────────────
+
+
+async def streamed(bench: Bench, tool: str, /, session: str, **arguments: Any) -> list[Any]:
+    command = PoolCommand(
+        id=f"b{next(_numbers)}",
+        pool="p",
+        tool=tool,
+        arguments=values.pack(arguments),
+        session=session,
+        affinity="strict_queue",
+    )
+    async with aclosing(bench.pools.stream(command)) as stream, asyncio.timeout(PATIENCE):
+        return [values.unpack(each) async for each in stream if isinstance(each, bytes)]
+
+
+async def test_iterators_are_streams(bridged: Callable[..., Any]) -> None:
+    bench = await bridged(size=1)
+    found = await streamed(bench, "re.matches", "s", pattern="a.", string="abacad")
+    assert [each["type"] for each in found] == ["re.Match"] * 3
+    assert await call(bench, "re.Match.group", "s", self=found[1]) == "ac"
+    database = await call(bench, "sqlite3.connect", "s", args=[":memory:"])
+    sql = "with recursive n(i) as (select 0 union all select i + 1 from n where i < 2000)"
+    rows = await call(
+        bench, "sqlite3.Connection.execute", "s", self=database, sql=f"{sql} select i from n"
+    )
+    items = await streamed(bench, "bridge.iterate", "s", ref=rows)
+    assert items == [[number] for number in range(2001)]
+
+
+async def test_a_reader_that_stops_stops_the_library(bridged: Callable[..., Any]) -> None:
+    bench = await bridged(size=1)
+    endless = await call(bench, "itertools.count", "s", start=5)
+    command = PoolCommand(
+        id="endless",
+        pool="p",
+        tool="bridge.iterate",
+        arguments=values.pack({"ref": endless}),
+        session="s",
+        affinity="strict_queue",
+    )
+    async with aclosing(bench.pools.stream(command)) as stream, asyncio.timeout(PATIENCE):
+        first = await anext(stream)
+    assert isinstance(first, bytes)
+    assert values.unpack(first) == 5
+    # It was held back: what it was ahead by is bounded by credit, not by how long we waited.
+    (following,) = (await call(bench, "bridge.take", "s", ref=endless, count=1))["items"]
+    assert 5 < following < 10_000
+
+
+async def test_a_library_calls_a_tool_of_a_pool_back(bridged: Callable[..., Any]) -> None:
+    bench = await bridged(size=2)
+    back = {"$tool": "p/operator.add", "arguments": ["a", "b"]}
+    assert await call(bench, "functools.reduce", function=back, iterable=[1, 2, 3, 4]) == 10
+    nothing = {"$tool": "p/nothing", "arguments": ["a", "b"]}
+    with pytest.raises(UnknownTool):
+        await call(bench, "functools.reduce", function=nothing, iterable=[1, 2])
+    with pytest.raises(BadArguments, match="no callback is allowed here"):
+        await call(bench, "operator.add", a=back, b=1)
