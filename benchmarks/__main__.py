@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.harness import Ratio, table
 
-BENCHMARKS = ("pool_calls", "pool_life", "pool_values", "spans", "waterfall")
+BENCHMARKS = ("pool_calls", "pool_life", "pool_ray", "pool_values", "spans", "waterfall")
 
 
 def main() -> None:

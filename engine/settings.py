@@ -197,6 +197,8 @@ class PoolSection(Section):
     def _hosts_something(self) -> PoolSection:
         if bool(self.adapter) == bool(self.bridge):
             raise ValueError(f"pool {self.name!r} needs an adapter or a bridge: one of the two")
+        if self.backend == "ray" and self.environment.requirements:
+            raise ValueError(f"pool {self.name!r}: install its requirements on the nodes of Ray")
         return self
 
 

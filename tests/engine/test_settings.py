@@ -89,6 +89,19 @@ def test_environment_takes_lists_as_json(monkeypatch: pytest.MonkeyPatch) -> Non
             ["two entries named 'a'"],
         ),
         ({"listen": "0.0.0.0:1"}, ["no token is set"]),
+        (
+            {
+                "pools": [
+                    {
+                        "name": "a",
+                        "adapter": "m:C",
+                        "backend": "ray",
+                        "environment": {"requirements": ["six"]},
+                    }
+                ]
+            },
+            ["install its requirements on the nodes of Ray"],
+        ),
         ({"tls": {"cert": "c.pem"}}, ["cert and key go together"]),
         ({"tls": {"client_ca": "c.pem"}}, ["client_ca needs"]),
         ({"auth": {"tokens": [{"name": "a", "sha256": "xyz"}]}}, ["auth.tokens[0].sha256"]),

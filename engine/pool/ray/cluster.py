@@ -20,7 +20,7 @@ from engine.pool.ray import driver, protocol, shipping
 from engine.pool.ray.door import Door
 from engine.pool.ray.placer import Placer, acquire, release
 from engine.pool.ray.remote import Node
-from engine.pool.restarts import BACKOFF_SECONDS
+from engine.pool.restarts import BACKOFF_SECONDS, PROVED_SECONDS
 from engine.pool.settings import PoolSettings
 from engine.pool.spawn import Ears, Hosted
 from engine.telemetry.recorder import Recorder
@@ -99,29 +99,35 @@ class Cluster:
             NotReady: there is no node.
         """
         del descriptors
-        if not self.nodes:
+        while not (nodes := self._up()):
             await self.ready()
-        node = min(self.nodes.values(), key=lambda node: node.load)
+        node = min(nodes, key=lambda node: node.load)
         return await node.spawn(charge, ears)
 
+    def _up(self) -> list[Node]:
+        """The nodes that are not lost; that one is may be known before its keeper has its turn."""
+        return [node for node in self.nodes.values() if not node.gone.done()]
+
     def _room(self) -> bool:
+        nodes = self._up()
         if self._coming:
-            return any(node.load < self._share for node in self.nodes.values())
-        return bool(self.nodes)
+            return any(node.load < self._share for node in nodes)
+        return bool(nodes)
 
     # ── keeping nodes ────────────────────────────────────────────────────────────────────────
 
     async def _keep(self, slot: int) -> None:
         """Keeps a node in a slot, with a growing wait between failures."""
-        failures = 0
+        loop, failures = asyncio.get_running_loop(), 0
         while not self._leaving:
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             try:
                 async with self._placed(slot) as node:
-                    failures = 0
+                    began = loop.time()
                     self._joined(slot, node)
                     self._lost(slot, node, await node.gone)
-            except CitadelError as error:
+                    failures = 0 if loop.time() - began > PROVED_SECONDS else failures + 1
+            except (CitadelError, OSError) as error:
                 failures += 1
                 self._failed(slot, error)
 
@@ -150,13 +156,13 @@ class Cluster:
         if not self._leaving:
             self._tell("node.lost", node, "error", cause)
 
-    def _failed(self, slot: int, error: CitadelError) -> None:
+    def _failed(self, slot: int, error: CitadelError | OSError) -> None:
         self._coming.discard(slot)
         pool = self._settings.name
         self._error = NotReady(
-            f"pool {pool} has no place on a Ray cluster: {error.message}",
+            f"pool {pool} has no place on a Ray cluster: {error}",
             subject=pool,
-            remedy=str(error.remedy) or "See what Ray says: ray status",
+            remedy=getattr(error, "remedy", "") or "See what Ray says: ray status",
         )
         self._changed.set()
 

@@ -112,14 +112,15 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RAY_SUITES = {"test_commands", "test_workers", "test_misbehaviour"}
-"""The modules whose tests run on both backends."""
+"""The modules whose tests run on both backends, when `CITADEL_TEST_RAY` is set: `poe test` does."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests of a pool run on local workers and on those of a Ray cluster."""
     suite = metafunc.module.__name__.rpartition(".")[2]
     here_only = metafunc.definition.get_closest_marker("local_only")
-    if "backend" in metafunc.fixturenames and suite in RAY_SUITES and not here_only:
+    wanted = os.environ.get("CITADEL_TEST_RAY") and suite in RAY_SUITES and not here_only
+    if "backend" in metafunc.fixturenames and wanted:
         on_ray = pytest.param("ray", marks=pytest.mark.ray)
         metafunc.parametrize("backend", ["local", on_ray], indirect=True)
 
