@@ -116,6 +116,17 @@ class Machine(RuleBasedStateMachine):
             self.act(self.core.finished(worker, number, seconds, ok=ok))
             assert self.core.finished(worker, number, seconds, ok=ok) == [], "once is enough"
 
+    @rule(worker=workers)
+    def give_back(self, worker):
+        """What it runs waits for the engine; it takes nothing more until that has ended."""
+        if worker in self.begun:
+            first, *back = self.held[worker]
+            self.held[worker] = [first]
+            self.returned += sum(number not in self.outcome for number in back)
+            instructions = self.core.returned(worker, back)
+            assert worker not in {i.call.worker for i in instructions if isinstance(i, Send)}
+            self.act(instructions)
+
     @rule(worker=consumes(workers))
     def kill(self, worker):
         held, ran = self.held.pop(worker, []), self.begun.pop(worker, 0)
@@ -206,6 +217,20 @@ def test_short_commands_are_sent_ahead_and_come_back_first_in_line():
     lost = core.remove_worker("w1", WorkerLost("it died"), ran=(2,))
     assert [i.call.number for i in lost if isinstance(i, Fail)] == [2]
     assert [i.call.number for i in core.add_worker("w2")] == list(range(3, 12))
+
+
+def test_commands_that_are_given_back_are_first_in_line_for_another():
+    core = Scheduler("p", 100)
+    core.add_worker("w1")
+    core.submit(a_call(1, tool="short"))
+    core.finished("w1", 1, 1e-5, ok=True)
+    for number in range(2, 6):
+        core.submit(a_call(number, tool="short"))
+    assert core.returned("w1", [3, 4, 5]) == [], "not to the worker that gave them back"
+    assert core.submit(a_call(6, tool="short")) == []
+    assert [i.call.number for i in core.add_worker("w2")] == [3, 4, 5, 6]
+    core.finished("w1", 2, 1e-5, ok=True)
+    assert core.submit(a_call(7, tool="short"))[0].call.worker == "w1", "it is open again"
 
 
 def test_nothing_is_sent_behind_a_command_that_may_be_long():
