@@ -167,7 +167,7 @@ POOLS = (
         "Poison",
         "poisoned",
         text=lambda row, _now: figures.count(row["poisoned"]),
-        tip=lambda row, _now: f"{row['poisoned']:,} commands are kept for having killed workers",
+        tip=lambda row, _now: f"{row['poisoned']:,} commands are refused for having killed workers",
         tone=_warn_above_zero("poisoned"),
         right=True,
         width=56,
