@@ -107,11 +107,12 @@ class _Points:
 class Life:
     """One worker, from its first row to its last; the last row stays."""
 
-    __slots__ = ("_flips", "_points", "ended", "row", "steps")
+    __slots__ = ("_flips", "_points", "_spent", "ended", "row", "steps")
 
     def __init__(self) -> None:
         self._points = _Points()
         self._flips: deque[tuple[int, int]] = deque(maxlen=FLIPS)
+        self._spent: dict[str, int] = {}
         self.steps: deque[Step] = deque(maxlen=STEPS)
         self.row: Row = {}
         self.ended = False
@@ -127,6 +128,9 @@ class Life:
             if self.steps and self.steps[-1].state == state and row["cause"] != before["cause"]:
                 self.steps[-1] = replace(self.steps[-1], cause=row["cause"])
             return
+        if before:
+            passed = max(since_ns - before["since_ns"], 0)
+            self._spent[before["state"]] = self._spent.get(before["state"], 0) + passed
         self._flips.append((since_ns, _CODES.get(state, 0)))
         known = bool(before) and before["state"] in _AT_WORK
         if not (known and state in _AT_WORK):
@@ -148,14 +152,11 @@ class Life:
         return pairs[:, 0], pairs[:, 1]
 
     def shares(self, now_ns: int) -> dict[str, int]:
-        """Nanoseconds in each state, most first, as far as it is remembered."""
-        times, codes = self.changes()
-        if not len(times):
+        """Nanoseconds in each state since it was first seen."""
+        if not self.row:
             return {}
-        end_ns = max(now_ns, int(times[-1]))
-        passed = np.bincount(codes, np.diff(times, append=end_ns), len(RANK))
-        order = np.argsort(-passed)
-        return {RANK[code]: int(passed[code]) for code in order.tolist() if passed[code] > 0}
+        state, passed = self.row["state"], max(now_ns - self.row["since_ns"], 0)
+        return {**self._spent, state: self._spent.get(state, 0) + passed}
 
 
 class Lives:

@@ -5,15 +5,17 @@ The window saw everything since it connected; the engine remembers a little from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.models.lives import RANK, Curve, Life, Step, pixels
-from citadel.wire.messages import WorkerDetail
+from citadel.wire.messages import StateChange, WorkerDetail
 
 _AT_WORK = frozenset({"ready", "busy"})
+SECOND = 1_000_000_000
 
 
 def joined(past: Sequence[str], seen: Sequence[str]) -> list[str]:
@@ -31,11 +33,17 @@ def joined(past: Sequence[str], seen: Sequence[str]) -> list[str]:
 
 
 def steps(life: Life | None, detail: WorkerDetail | None) -> list[Step]:
-    """The states that a worker went through, oldest first; ready and busy in turn are one."""
+    """The states that a worker went through, oldest first; ready and busy in turn are one.
+
+    The engine tells each state once: when it was last in it, and for how long in all.
+    """
+    changes = detail.history if detail is not None else ()
     found = [
         Step(change.state, change.since_unix_nanos, change.cause)
-        for change in (detail.history if detail is not None else ())
+        for change in changes
+        if change.state not in _AT_WORK
     ]
+    found += _first_work(changes)
     told = {(step.state, step.since_ns) for step in found}
     if life is not None:
         found += [step for step in life.steps if (step.state, step.since_ns) not in told]
@@ -45,6 +53,42 @@ def steps(life: Life | None, detail: WorkerDetail | None) -> list[Step]:
         if not (kept and kept[-1].state in _AT_WORK and step.state in _AT_WORK):
             kept.append(step)
     return kept
+
+
+def _first_work(changes: Sequence[StateChange]) -> list[Step]:
+    """When it began to work: as what it was most of the time, ready or busy."""
+    at_work = [change for change in changes if change.state in _AT_WORK]
+    if not at_work:
+        return []
+    since_ns = min(change.since_unix_nanos for change in at_work)
+    start = next((change for change in changes if change.state == "starting"), None)
+    if start is not None and start.seconds:
+        since_ns = min(since_ns, start.since_unix_nanos + round(start.seconds * SECOND))
+    state = max(at_work, key=lambda change: (change.seconds, -change.since_unix_nanos)).state
+    return [Step(state, since_ns)]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the engine told of a worker, and how long it had been in each state here by then."""
+
+    detail: WorkerDetail
+    seen: Mapping[str, int]
+
+
+def shares(life: Life | None, told: Told | None, now_ns: int) -> dict[str, int]:
+    """Nanoseconds in each state, most first: the engine's totals, and what was seen since.
+
+    A state that it is in is among them, however short.
+    """
+    spent = life.shares(now_ns) if life is not None else {}
+    if told is not None and any(change.seconds for change in told.detail.history):
+        spent = {state: max(ns - told.seen.get(state, 0), 0) for state, ns in spent.items()}
+        for change in told.detail.history:
+            spent[change.state] = spent.get(change.state, 0) + round(change.seconds * SECOND)
+    pairs = sorted(spent.items(), key=lambda pair: -pair[1])
+    now_in = life.row.get("state") if life is not None else None
+    return {state: ns for state, ns in pairs if ns > 0 or state == now_in}
 
 
 def curve(life: Life | None, detail: WorkerDetail | None) -> Curve:

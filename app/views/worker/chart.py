@@ -6,7 +6,8 @@ a life. Main thread only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -57,6 +58,8 @@ class Seen:
     curve: Curve | None = None
     steps: tuple[Step, ...] = ()
     life: Life | None = None
+    shares: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Nanoseconds in each state."""
 
     @property
     def seconds(self) -> float:
@@ -72,7 +75,6 @@ class LifeChart(QWidget):
         self.theme = theme
         self.seen = Seen()
         self._at_ns = 0
-        self._shares: dict[str, int] = {}
         self.drawn = 0
         """Shapes of the last paint; a test holds it to the bound."""
         self.setAccessibleName("Life, memory and CPU of the worker")
@@ -84,7 +86,6 @@ class LifeChart(QWidget):
     def show_life(self, seen: Seen) -> None:
         """Shows a stretch of a life."""
         self.seen = seen
-        self._shares = seen.life.shares(seen.end_ns) if seen.life is not None else {}
         self.setAccessibleDescription(self.as_text())
         self.update()
 
@@ -103,12 +104,9 @@ class LifeChart(QWidget):
         return ", ".join(parts)
 
     def _share_texts(self) -> list[tuple[str, str]]:
-        whole = sum(self._shares.values())
-        return [
-            (state, figures.share(passed / whole))
-            for state, passed in self._shares.items()
-            if whole
-        ]
+        shares = self.seen.shares
+        whole = sum(shares.values())
+        return [(state, figures.share(passed / whole)) for state, passed in shares.items() if whole]
 
     @override
     def sizeHint(self) -> QSize:

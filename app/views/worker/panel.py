@@ -25,6 +25,7 @@ from app.models import workerpast
 from app.models.lives import Life, Step
 from app.models.pools import memory_tip, runs_text
 from app.models.table import ColumnSpec, TableModel, column
+from app.models.workerpast import Told
 from app.poolcommands import detail_of, inspect_worker, kill_worker, recycle_pool
 from app.store import FleetStore, Row
 from app.theme import GRID_PX, Theme
@@ -75,8 +76,9 @@ class WorkerPanel(QScrollArea):
         self._theme = theme
         self._sink = sink
         self._key = ("", "")
-        self._detail: WorkerDetail | None = None
+        self._told: Told | None = None
         self._seconds = 0
+        self._now_ns = 0
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -144,13 +146,14 @@ class WorkerPanel(QScrollArea):
         """Shows a worker, and asks for its past."""
         key = (row["pool"], row["id"])
         if key != self._key:
-            self._key, self._detail = key, None
+            self._key, self._told = key, None
             self.output.show_worker(key[1])
             self.steps.set_rows({})
         self._ask()
 
     def refresh(self, now_ns: int) -> None:
         """Shows it as of now."""
+        self._now_ns = now_ns
         life = self._store.lives.get(*self._key)
         row = self._store.workers.get(self._key) or (life.row if life is not None else None)
         self.output.follow()
@@ -160,10 +163,15 @@ class WorkerPanel(QScrollArea):
         if life is not None and life.ended:
             now = min(now_ns, max(life.row["since_ns"], life.row["time_ns"]))
         past = tuple(workerpast.steps(life, self._detail))
+        shares = workerpast.shares(life, self._told, now)
         self._show_head(row, life, now_ns)
         self._show_facts(row)
         self._show_steps(past, now_ns, ended=life is not None and life.ended)
-        self._show_chart(life, past, row, now)
+        start, now = self._stretch(life, past, row, now)
+        curve = workerpast.curve(life, self._detail)
+        self.chart.show_life(
+            Seen(start_ns=start, end_ns=now, curve=curve, steps=past, life=life, shares=shares)
+        )
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
@@ -229,9 +237,12 @@ class WorkerPanel(QScrollArea):
         }
         self.steps.set_rows(rows, now_ns // SECOND * SECOND)
 
-    def _show_chart(self, life: Life | None, past: tuple[Step, ...], row: Row, now: int) -> None:
-        curve = workerpast.curve(life, self._detail)
+    def _stretch(
+        self, life: Life | None, past: tuple[Step, ...], row: Row, now: int
+    ) -> tuple[int, int]:
+        """The times that are shown: from its beginning, or the last minutes; to now, or its end."""
         firsts = [row["started_ns"] or now, *(step.since_ns for step in past[:1])]
+        curve = workerpast.curve(life, self._detail)
         if len(curve):
             firsts.append(int(curve.times[0]))
         start = now - self._seconds * SECOND if self._seconds else min(firsts)
@@ -239,12 +250,15 @@ class WorkerPanel(QScrollArea):
         if life is not None and life.ended:
             # Some room after the end, so that the last state is seen.
             now += (now - start) // END_SHARE
-        self.chart.show_life(Seen(start_ns=start, end_ns=now, curve=curve, steps=past, life=life))
+        return start, now
+
+    @property
+    def _detail(self) -> WorkerDetail | None:
+        return self._told.detail if self._told is not None else None
 
     def _show_stretch(self, seconds: int) -> None:
         self._seconds = seconds
-        end_ns = self.chart.seen.end_ns
-        self.refresh(end_ns)
+        self.refresh(self._now_ns)
 
     # ── the engine's part ───────────────────────────────────────────────────────────────────────
     def _ask(self) -> None:
@@ -265,10 +279,12 @@ class WorkerPanel(QScrollArea):
             set_role(self.note, "warning")
             self.again.show()
             return
-        self._detail = detail
+        life = self._store.lives.get(*key)
+        seen = life.shares(self._now_ns) if life is not None else {}
+        self._told = Told(detail, seen)
         self.note.hide()
         self.output.take_past(detail.output)
-        self.refresh(self.chart.seen.end_ns if self.chart.seen.end_ns > 1 else 0)
+        self.refresh(self._now_ns)
 
     def _recycle(self) -> None:
         self._sink.send(recycle_pool(*self._key))

@@ -92,6 +92,7 @@ def test_time_in_each_state_adds_up() -> None:
         life.take(row(since_s, state, since_s))
     shares = life.shares(10 * SECOND)
     assert shares == {"ready": 7 * SECOND, "starting": 2 * SECOND, "busy": SECOND}
+    assert sum(shares.values()) == 10 * SECOND
     assert Life().shares(5) == {}
 
 

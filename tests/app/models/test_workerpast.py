@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.models import workerpast
 from app.models.lives import RANK, Life
-from app.models.workerpast import joined
+from app.models.workerpast import Told, joined
 from citadel.wire.messages import MemoryPoint, StateChange, WorkerDetail
 
 SECOND = 1_000_000_000
@@ -100,3 +100,46 @@ def test_the_strip_begins_where_the_engines_memory_does() -> None:
     codes = workerpast.strip(seen_life(), past, 4 * SECOND, 13 * SECOND, 9)
     shown = [RANK[code] if code >= 0 else "" for code in codes.tolist()]
     assert shown == ["", "starting", "starting", *["ready"] * 4, "busy", "ready"]
+
+
+TOLD = WorkerDetail(
+    history=(
+        StateChange(state="starting", since_unix_nanos=2 * SECOND, seconds=1.5),
+        StateChange(state="ready", since_unix_nanos=9 * SECOND, seconds=1.0),
+        StateChange(state="busy", since_unix_nanos=10 * SECOND, seconds=7.5),
+    )
+)
+
+
+def test_work_began_when_the_start_ended_though_its_last_stay_is_younger() -> None:
+    found = workerpast.steps(seen_life(), TOLD)
+    assert [(step.state, step.since_ns / SECOND) for step in found] == [
+        ("starting", 2),
+        ("busy", 3.5),
+    ]
+    codes = workerpast.strip(seen_life(), found, 2 * SECOND, 10 * SECOND, 8)
+    assert [RANK[code] for code in codes.tolist()] == ["starting"] * 2 + ["busy"] * 6
+
+
+def test_a_worker_that_died_while_it_started_never_worked() -> None:
+    detail = WorkerDetail(
+        history=(
+            StateChange(state="starting", since_unix_nanos=SECOND, seconds=3),
+            StateChange(state="lost", since_unix_nanos=4 * SECOND, cause="exit code 1"),
+        )
+    )
+    assert [step.state for step in workerpast.steps(None, detail)] == ["starting", "lost"]
+
+
+def test_time_in_states_is_the_engines_and_what_was_seen_since() -> None:
+    life = seen_life()
+    told = Told(TOLD, life.shares(12 * SECOND))
+    shares = workerpast.shares(life, told, 15 * SECOND)
+    assert {state: ns / SECOND for state, ns in shares.items()} == {
+        "busy": 7.5,
+        "ready": 4.0,
+        "starting": 1.5,
+    }
+    assert list(shares) == ["busy", "ready", "starting"]
+    assert workerpast.shares(life, None, 15 * SECOND) == {"ready": 4 * SECOND, "busy": SECOND}
+    assert workerpast.shares(None, None, 1) == {}
