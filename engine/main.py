@@ -110,6 +110,7 @@ class Engine:
     """The parts of one engine, wired; `run` starts them, waits, and stops them in order."""
 
     listener: Listener
+    closing: asyncio.Event
     recorder: Recorder
     pulse: Pulse
     pools: Pools
@@ -142,9 +143,10 @@ class Engine:
         pulse = Pulse(recorder, hub, pools.gauges)
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
+        closing = asyncio.Event()
         servicers = {
             "Engine": EngineServicer(about=about, hub=hub, store=state.store),
-            "Pools": PoolsServicer(pools=pools, trail=trail),
+            "Pools": PoolsServicer(pools=pools, trail=trail, closing=closing),
             "Sentinels": SentinelsServicer(runtime=runtime, missions=missions, trail=trail),
             "Missions": MissionsServicer(missions=missions, trail=trail),
             "Traces": TracesServicer(spans=state.spans, recorder=recorder),
@@ -155,6 +157,7 @@ class Engine:
         listener = Listener(dispatcher.handler(name, each) for name, each in servicers.items())
         return cls(
             listener=listener,
+            closing=closing,
             recorder=recorder,
             pulse=pulse,
             pools=pools,
@@ -202,6 +205,7 @@ class Engine:
         """Lets running work end, for as long as it may; then ends the calls."""
         _log.info("stops: %s", lifetime.cause)
         self.recorder.event("engine.stopping", message=lifetime.cause)
+        self.closing.set()
         await self.listener.serving(now=False)
         async with asyncio.TaskGroup() as tasks:
             hurry = tasks.create_task(

@@ -203,8 +203,8 @@ class Batch:
             return
         try:
             future.set_result(unpacked(outcome.result.value))
-        except ValueError as wrong:
-            future.set_exception(WireError(f"a value cannot be read: {wrong}", subject=outcome.id))
+        except CitadelError as wrong:
+            future.set_exception(wrong)
 
     def _break(self, error: CitadelError) -> None:
         """No more answers come; of what was never sent neither."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgpack
+
 from citadel import telemetry, values
 from citadel.errors import InvalidRequest
 from citadel.vocabulary import Affinity, Priority
@@ -58,18 +60,28 @@ def packed_arguments(arguments: Mapping[str, Any]) -> bytes:
 
 
 def packed(value: Any, what: str) -> bytes:
-    """A value as the wire has it.
+    """A value as the wire has it: msgpack, with arrays and tables beside (citadel.values).
 
     Raises:
         InvalidRequest: it cannot be sent; `what` says what it was.
     """
     try:
+        return msgpack.packb(value) or b""
+    except TypeError:  # it holds more than msgpack's own kinds
+        pass
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(f"{what} cannot be sent: {error}") from error
+    try:
         return values.pack(value)
     except InvalidRequest as error:
-        text = error.message.replace("the value", what, 1)
-        raise InvalidRequest(text, remedy=error.remedy) from error
+        reason = error.message.removeprefix("the value cannot be sent: ")
+        raise InvalidRequest(f"{what} cannot be sent: {reason}", remedy=error.remedy) from error
 
 
 def unpacked(data: bytes) -> Any:
-    """The value that a tool gave; large arrays are read-only views of the data."""
+    """The value that a tool gave.
+
+    Raises:
+        WireError: the bytes are none.
+    """
     return values.unpack(data)

@@ -68,7 +68,7 @@ class Caller:
 class PoolSession(Caller):
     """Calls that share variables, and go to one worker: `pools.session("python", "alice")`.
 
-    It begins with its first command or variable, and ends when it is told to, or unused for long.
+    It begins with its first command, and ends when it is told to, or unused for long.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class PoolSession(Caller):
         """Sets variables, None removes one; its next command sees them.
 
         Raises:
+            UnknownSession: it has not begun, or has ended.
             Conflict: a revision was given, and the session is at another.
         """
         request = m.SetVariablesRequest(

@@ -1,4 +1,4 @@
-"""Service Pools: commands, and changes to pools. Loop thread only."""
+"""Service Pools: commands, what there is to see, and changes. Loop thread only."""
 
 from __future__ import annotations
 
@@ -14,42 +14,34 @@ from citadel.wire.messages import (
     Command,
     CommandBatch,
     CommandResult,
-    KillWorkerRequest,
+    InspectWorkerRequest,
+    ListPoisonRequest,
     ListPoolsRequest,
+    ListSessionsRequest,
     OutcomeBatch,
+    PoisonList,
     PoolList,
-    PoolStatus,
-    RecycleRequest,
-    ResizeRequest,
+    SessionList,
+    StreamInput,
+    StreamOutput,
     ToolList,
     ToolsRequest,
+    WorkerDetail,
 )
 from engine.api.commands import pool_command
 from engine.api.dispatch import Call
 from engine.api.many import Many
-from engine.api.trail import Trail
-from engine.pool.pools import Pools
-from engine.pool.settings import MAX_WORKERS
+from engine.api.pools_changes import PoolChanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolsServicer:
+class PoolsServicer(PoolChanges):
     """Pools' RPCs."""
 
-    pools: Pools
-    trail: Trail
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the engine stops: streams of commands take no more, answer, and end."""
 
-    async def list(self, request: ListPoolsRequest, call: Call) -> PoolList:
-        """Every pool with its workers."""
-        del request, call
-        return PoolList(pools=self.pools.status())
-
-    async def tools(self, request: ToolsRequest, call: Call) -> ToolList:
-        """The tools of a pool's adapter."""
-        del call
-        return ToolList(tools=self.pools.tools(request.pool))
+    # ── commands ─────────────────────────────────────────────────────────────────────────────
 
     async def run(self, request: Command, call: Call) -> CommandResult:
         """Runs a command to its end, or to the client's deadline."""
@@ -63,57 +55,56 @@ class PoolsServicer:
             async for batch in outcomes:
                 yield batch
 
+    async def stream(
+        self, requests: AsyncIterator[StreamInput], call: Call
+    ) -> AsyncGenerator[StreamOutput]:
+        """Runs a command whose tool takes or gives a stream; a slow side slows the other."""
+        first = await anext(requests, None)
+        if first is None or first.command is None:
+            raise InvalidRequest("the first input of a stream names its command", subject="command")
+        command = pool_command(first.command, call.span, call.seconds_left)
+        async with aclosing(self.pools.stream(command, _items(requests))) as outputs:
+            async for output in outputs:
+                if isinstance(output, bytes):
+                    yield StreamOutput(item=output)
+                else:
+                    yield StreamOutput(result=output)
+
     async def cancel(self, request: CancelRequest, call: Call) -> CancelReply:
         """Cancels a command by its id."""
         reason = request.reason or f"cancelled by {call.identity.name}"
         return CancelReply(was=self.pools.cancel(request.command_id, reason))
 
-    async def resize(self, request: ResizeRequest, call: Call) -> PoolStatus:
-        """Wants another number of workers."""
-        if request.size > MAX_WORKERS:
-            raise InvalidRequest(
-                f"{request.size} workers are more than {MAX_WORKERS}", subject=request.pool
-            )
-        before = self._checked(request.pool, request.change.revision if request.change else 0)
-        after = await self.pools.resize(request.pool, request.size)
-        await self.trail.append(
-            call,
-            "pool.resize",
-            request.pool,
-            change=request.change,
-            before={"size": before.size},
-            after={"size": after.size},
-        )
-        return after
+    # ── what there is ────────────────────────────────────────────────────────────────────────
 
-    async def recycle(self, request: RecycleRequest, call: Call) -> PoolStatus:
-        """Replaces one worker, or all."""
-        self._checked(request.pool, request.change.revision if request.change else 0)
-        after = await self.pools.recycle(request.pool, request.worker)
-        await self.trail.append(
-            call,
-            "pool.recycle",
-            request.pool,
-            change=request.change,
-            after={"worker": request.worker or "all"},
-        )
-        return after
+    async def list(self, request: ListPoolsRequest, call: Call) -> PoolList:
+        """Every pool with its workers."""
+        del request, call
+        return PoolList(pools=self.pools.status())
 
-    async def kill_worker(self, request: KillWorkerRequest, call: Call) -> PoolStatus:
-        """Kills one worker's process."""
-        self._checked(request.pool, request.change.revision if request.change else 0)
-        cause = f"killed by {call.actor(request.change)}"
-        after = await self.pools.kill(request.pool, request.worker, cause)
-        await self.trail.append(
-            call,
-            "pool.kill_worker",
-            f"{request.pool}/{request.worker}",
-            change=request.change,
-            after={"worker": request.worker},
-        )
-        return after
+    async def tools(self, request: ToolsRequest, call: Call) -> ToolList:
+        """The tools of a pool's adapter."""
+        del call
+        return ToolList(tools=self.pools.tools(request.pool))
 
-    def _checked(self, pool: str, revision: int) -> PoolStatus:
-        """The pool as it is, when the change was based on that."""
-        self.pools.check_revision(pool, revision)
-        return next(status for status in self.pools.status() if status.name == pool)
+    async def inspect_worker(self, request: InspectWorkerRequest, call: Call) -> WorkerDetail:
+        """One worker: its life, its memory, what it printed; also one that ended lately."""
+        del call
+        return self.pools.inspect_worker(request.pool, request.worker)
+
+    async def list_sessions(self, request: ListSessionsRequest, call: Call) -> SessionList:
+        """The open sessions of one pool, or of all."""
+        del call
+        return SessionList(sessions=self.pools.sessions(request.pool))
+
+    async def list_poison(self, request: ListPoisonRequest, call: Call) -> PoisonList:
+        """The commands that killed workers of one pool, or of all."""
+        del call
+        return PoisonList(entries=self.pools.poison(request.pool))
+
+
+async def _items(requests: AsyncIterator[StreamInput]) -> AsyncGenerator[bytes]:
+    async for each in requests:
+        if each.command is not None:
+            raise InvalidRequest("only the first input of a stream names a command")
+        yield each.item

@@ -3,9 +3,10 @@
 import os
 import signal
 import time
+from collections.abc import AsyncIterator, Iterator
 
 import citadel
-from citadel.adapter import Adapter, check_cancelled, tool
+from citadel.adapter import Adapter, check_cancelled, session, tool
 
 
 class Workshop(Adapter):
@@ -60,3 +61,50 @@ class Workshop(Adapter):
     def fail(self) -> None:
         """Raises."""
         raise RuntimeError("the tool's own fault")
+
+    @tool
+    def count(self, up_to: int, size: int = 0) -> Iterator[object]:
+        """Gives numbers, or as many texts of a size."""
+        for number in range(up_to):
+            yield "x" * size if size else number
+
+    @tool
+    def total(self, numbers: Iterator[int]) -> int:
+        """Adds up what comes."""
+        return sum(numbers)
+
+    @tool
+    async def double(self, numbers: AsyncIterator[int]) -> AsyncIterator[int]:
+        """Gives twice what comes."""
+        async for number in numbers:
+            yield 2 * number
+
+    @tool
+    def break_off(self, after: int) -> Iterator[int]:
+        """Gives some numbers, and raises."""
+        yield from range(after)
+        raise RuntimeError("that was all")
+
+    @tool
+    def remember(self, name: str, value: object) -> dict[str, object]:
+        """Sets a variable of the session, and returns all."""
+        current = session()
+        assert current is not None
+        current.variables[name] = value
+        return dict(current.variables)
+
+    @tool
+    def recall(self) -> dict[str, object]:
+        """The variables of the session."""
+        current = session()
+        return dict(current.variables) if current else {}
+
+    @tool
+    def die_for(self, reason: str) -> None:
+        """Takes its own process down: the same reason again is poison."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @tool
+    def halve(self, values: object) -> object:
+        """Half of an array."""
+        return values / 2
