@@ -45,14 +45,14 @@ def sessions(session: Session, pool: str) -> None:
 
 @click.command("end-session")
 @click.argument("pool")
-@click.argument("key")
+@click.argument("name", metavar="SESSION")
 @reason
 @shared
-def end_session(session: Session, pool: str, key: str, reason: str) -> None:
+def end_session(session: Session, pool: str, name: str, reason: str) -> None:
     """End a session: its worker forgets what it held."""
 
     async def ask(client: Client) -> SessionStatus:
-        return await client.pools.end_session(pool, key, actor=ACTOR, reason=reason)
+        return await client.pools.end_session(pool, name, actor=ACTOR, reason=reason)
 
     ended = session.ask(ask)
     if session.json:

@@ -108,13 +108,10 @@ class Dispatcher:
             if name.partition(".")[0] != service:
                 continue
             full_name = method.service
-            serve = getattr(servicer, _snake(method.name), None)
-            if serve is None:  # until the new methods have been written
-                continue
             rpc = _Rpc(
                 name=name,
                 method=method,
-                serve=serve,
+                serve=getattr(servicer, _snake(method.name)),
                 decode=codec.decoder(method.request),
                 span_name=f"{method.service}/{method.name}",
                 reads=ROLE_OF_METHOD[name] == "viewer",
@@ -170,7 +167,7 @@ class Dispatcher:
                 span = self._span(rpc, traceparent, identity)
                 with span or nullcontext():
                     call = Call(name, identity, span, context, self._recorder)
-                    said = _decoded(rpc, data) if both else rpc.decode(data)
+                    said = _decoded(rpc, data, context) if both else rpc.decode(data)
                     async with aclosing(rpc.serve(said, call)) as replies:
                         async for reply in replies:
                             yield _encoded(name, reply)
@@ -243,10 +240,17 @@ def check_wire_version(text: str) -> None:
         )
 
 
-async def _decoded(rpc: _Rpc, requests: AsyncIterator[bytes]) -> AsyncGenerator[Any]:
-    """What a client streams; its next message is taken when it is asked for."""
+async def _decoded(rpc: _Rpc, requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[Any]:
+    """What a client streams; its next message is taken when it is asked for.
+
+    Raises:
+        CancelledError: it did not end, the client is gone: gRPC tells the end first, and why after.
+    """
     async for data in requests:
         yield rpc.decode(data)
+    await asyncio.sleep(0)
+    if context.cancelled():
+        raise asyncio.CancelledError
 
 
 def _encoded(name: str, reply: Any) -> bytes:

@@ -2,9 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterator
 
 from citadel import telemetry
-from citadel.adapter import Adapter, check_cancelled, tool
+from citadel.adapter import Adapter, check_cancelled, session, tool
 
 
 class Shed(Adapter):
@@ -44,3 +45,21 @@ class Shed(Adapter):
     def steer(self) -> str:
         """A text that would steer a terminal."""
         return "\x1b[31mred\x07"
+
+    @tool
+    def count(self, up_to: int) -> Iterator[int]:
+        """Gives numbers, and says how many."""
+        yield from range(up_to)
+
+    @tool
+    def total(self, numbers: Iterator[int]) -> int:
+        """Adds up what comes."""
+        return sum(numbers)
+
+    @tool
+    def remember(self, name: str, value: object) -> dict[str, object]:
+        """Sets a variable of the session, and returns all."""
+        current = session()
+        assert current is not None
+        current.variables[name] = value
+        return dict(current.variables)

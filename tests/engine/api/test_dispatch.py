@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -16,6 +16,7 @@ from citadel.errors import (
     InvalidRequest,
     MessageTooLarge,
     Unauthenticated,
+    Unavailable,
     WireError,
     WrongWireVersion,
 )
@@ -24,8 +25,11 @@ from citadel.trace import SpanContext
 from citadel.wire import codec
 from citadel.wire.messages import (
     Command,
+    CommandBatch,
     CommandResult,
     ListPoolsRequest,
+    Outcome,
+    OutcomeBatch,
     PoolList,
     PoolStatus,
     ResizeRequest,
@@ -78,7 +82,22 @@ class FakePools:
     async def tools(self, request: object, call: Call) -> object:
         raise NotImplementedError
 
-    cancel = resize = recycle = kill_worker = tools
+    cancel = resize = recycle = kill_worker = set_state = inspect_worker = tools
+    list_sessions = set_variables = end_session = list_poison = release_poison = tools
+
+    async def run_many(
+        self, requests: AsyncIterator[CommandBatch], call: Call
+    ) -> AsyncGenerator[OutcomeBatch]:
+        self.calls.append(call)
+        try:
+            async for batch in requests:
+                for command in batch.commands:
+                    await self.run(command, call)
+                yield OutcomeBatch(outcomes=tuple(Outcome(id=c.id) for c in batch.commands))
+        finally:
+            self.cancelled.set()
+
+    stream = run_many
 
 
 @pytest.fixture
@@ -237,6 +256,105 @@ async def test_a_servicer_knows_the_time_that_is_left(serve: Any, pools: FakePoo
     (call,) = pools.calls
     assert call.seconds_left is not None
     assert 0 < call.seconds_left < 10  # gRPC counts from when it read the header
+
+
+def batch(tool: str = "fine", id_: str = "c") -> CommandBatch:
+    return CommandBatch(commands=(Command(id=id_, tool=tool),))
+
+
+async def test_both_sides_stream(serve: Any, pools: FakePools, recorder: Recorder) -> None:
+    spans: list[tuple] = []
+    recorder.sinks.append(lambda rows: spans.extend(rows) or 0)
+    connection: Connection = await serve({"Pools": pools})
+    async with connection.bidi("Pools.RunMany") as stream:
+        answers = stream.messages()
+        for number in range(3):
+            await stream.send(batch(id_=f"c{number}"))
+            assert (await anext(answers)).outcomes[0].id == f"c{number}"
+        await stream.end()
+        assert [each async for each in answers] == []
+    await until(lambda: counted(recorder) == {("Pools.RunMany", "OK"): 1})
+    assert ("citadel.rpc.duration", "Pools.RunMany") not in recorder.durations
+    recorder.drain()
+    (span,) = spans
+    assert (span[1], span[8]) == (
+        connection.spans.last.trace_id & (2**64 - 1),
+        "citadel.wire.v1.Pools/RunMany",
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "error", "code"),
+    [("conflict", Conflict, "ABORTED"), ("bug", EngineError, "INTERNAL")],
+)
+async def test_a_stream_of_both_sides_that_fails(
+    serve: Any, pools: FakePools, recorder: Recorder, tool: str, error: type, code: str
+) -> None:
+    connection: Connection = await serve({"Pools": pools})
+    async with connection.bidi("Pools.RunMany") as stream:
+        await stream.send(batch(tool))
+        with pytest.raises(error):
+            await anext(stream.messages())
+        with pytest.raises(error):  # who sends is told the same
+            await stream.send(batch())
+    await until(lambda: counted(recorder) == {("Pools.RunMany", code): 1})
+
+
+@pytest.mark.parametrize("method", ["Pools.RunMany", "Pools.Stream"])
+@pytest.mark.parametrize(
+    ("token", "version", "error"),
+    [("", "1", Unauthenticated), ("b", "1", Forbidden), ("a", "99", WrongWireVersion)],
+)
+async def test_streams_of_both_sides_ask_for_what_all_calls_do(
+    serve: Any, pools: FakePools, method: str, token: str, version: str, error: type
+) -> None:
+    connection: Connection = await serve({"Pools": pools}, tokens=TOKENS, token=token)
+    connection.metadata[0] = ("citadel-wire-version", version)
+    async with connection.bidi(method) as stream:
+        with pytest.raises(error):
+            await anext(stream.messages())
+    assert pools.calls == []
+
+
+async def test_a_client_that_leaves_a_stream_cancels_it(
+    serve: Any, pools: FakePools, recorder: Recorder
+) -> None:
+    connection: Connection = await serve({"Pools": pools})
+    async with connection.bidi("Pools.RunMany") as stream:
+        await stream.send(batch())
+        await anext(stream.messages())
+    await asyncio.wait_for(pools.cancelled.wait(), 10)
+    await until(lambda: counted(recorder) == {("Pools.RunMany", "CANCELLED"): 1})
+
+
+async def test_bytes_that_are_no_message_end_a_stream(serve: Any, pools: FakePools) -> None:
+    connection: Connection = await serve({"Pools": pools})
+    async with grpc.aio.insecure_channel(connection.address) as channel:
+        call = channel.stream_stream(codec.methods()["Pools.RunMany"].path)()
+        await call.write(b"\xff\xff\xff")
+        with pytest.raises(grpc.RpcError) as caught:
+            await call.read()
+    assert type(from_rpc(caught.value, "x")) is WireError
+
+
+async def test_a_stream_sends_no_message_that_is_too_large(serve: Any, pools: FakePools) -> None:
+    connection: Connection = await serve({"Pools": pools})
+    async with connection.bidi("Pools.RunMany") as stream:
+        large = Command(arguments=b"x" * codec.MAX_MESSAGE_BYTES)
+        with pytest.raises(MessageTooLarge):
+            await stream.send(CommandBatch(commands=(large,)))
+        await stream.send(batch())  # and is none the worse for it
+        await anext(stream.messages())
+
+
+async def test_nobody_answers_a_stream() -> None:
+    connection = Connection("127.0.0.1:1")
+    try:
+        async with connection.bidi("Pools.RunMany") as stream:
+            with pytest.raises(Unavailable):
+                await stream.send(batch())
+    finally:
+        await connection.close()
 
 
 class FakeEngine(EngineServicer):

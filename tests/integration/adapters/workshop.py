@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import citadel
 from citadel.adapter import Adapter, check_cancelled, session, tool
@@ -108,3 +109,29 @@ class Workshop(Adapter):
     def halve(self, values: object) -> object:
         """Half of an array."""
         return values / 2
+
+    @tool
+    def tally(self, path: str, size: int) -> Iterator[str]:
+        """Gives texts for ever, and writes into a file how many it has given."""
+        number = 0
+        while True:
+            number += 1
+            Path(path).write_text(str(number), encoding="utf-8")
+            yield "x" * size
+
+    @tool
+    def hold(self, items: Iterator[str], seconds: float) -> int:
+        """Takes nothing of what comes."""
+        del items
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            check_cancelled()
+            time.sleep(0.005)
+        return 0
+
+    @tool
+    def steps(self, count: int) -> Iterator[int]:
+        """Gives numbers, each after a little work."""
+        for number in range(count):
+            yield number
+            time.sleep(0.2)
