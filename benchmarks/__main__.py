@@ -11,21 +11,31 @@ from pathlib import Path
 
 from benchmarks.harness import Ratio, table
 
-BENCHMARKS = ("pool_calls", "pool_life", "pool_ray", "pool_values", "spans", "waterfall")
+BENCHMARKS = (
+    "pool_calls",
+    "pool_life",
+    "pool_ray",
+    "pool_values",
+    "pool_wire",
+    "spans",
+    "waterfall",
+)
+GROUPS = {"pools": tuple(name for name in BENCHMARKS if name.startswith("pool_"))}
+"""Names for several at once."""
 
 
 def main() -> None:
     """Runs what is named, or all."""
     parser = argparse.ArgumentParser(prog="poe bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    known = ", ".join((*BENCHMARKS, *GROUPS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {known}")
     parser.add_argument("--json", type=Path, help="write the raw figures here too")
     options = parser.parse_args()
-    if unknown := set(options.names) - set(BENCHMARKS):
-        parser.error(
-            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
-        )
+    names = [each for name in options.names for each in GROUPS.get(name, (name,))]
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {known}")
     rows: list[Ratio] = []
-    for name in options.names or BENCHMARKS:
+    for name in names or BENCHMARKS:
         rows += importlib.import_module(f"benchmarks.{name}").run()
     print(f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores\n")
     print(table(rows))

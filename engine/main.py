@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -62,6 +63,9 @@ from engine.telemetry.recorder import Recorder
 from engine.telemetry.sampling import DEFAULT_RULES
 from engine.telemetry.store import SpanStore
 
+COLLECT_AFTER = (20_000, 20, 50)
+"""New containers before Python looks for cycles among them, and how often it looks at older ones.
+Python's own 700 are a few calls' worth here, and what is found then is nothing."""
 CLOSE_SECONDS = 0.5
 """What calls that still run at the end of a drain get to answer."""
 BAD_START = 2
@@ -75,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    gc.set_threshold(*COLLECT_AFTER)
     try:
         options = read_options(arguments)
         token = read_token() if options.embedded else ""
@@ -178,6 +183,7 @@ class Engine:
             missions = tasks.create_task(self.missions.run(), name="missions")
             await self.runtime.started()
             await self.listener.start()
+            gc.freeze()  # what was imported and wired stays: no look at it is worth its time
             self._announce()
             await lifetime.stop.wait()
             missions.cancel()  # they plan more work; what they had begun is what drains
