@@ -16,11 +16,12 @@ from citadel.bridge.binding import argument_names
 from citadel.bridge.client import Remote
 from citadel.bridge.kinds import to_text
 from citadel.bridge.lock import version
-from citadel.bridge.shape import Param
+from citadel.bridge.shape import Param, documentation
 from citadel.bridge.surface import Exposed, Face, Surface
 
 WIDTH = 80
 """A line with an annotation is no longer: formatters of any length then leave it as it is."""
+_TEXT = re.compile(r'""".*?"""|"[^"\n]*"', re.DOTALL)
 _ABC = ("Collection", "Mapping", "Sequence")
 _CLIENT = ("UNSET", "Callback", "Reference", "Remote", "SyncRemote")
 _RESERVED: frozenset[str] = frozenset(
@@ -89,7 +90,7 @@ def _head(surface: Surface, body: str, *, sync: bool) -> str:
         "from __future__ import annotations",
         "",
     ]
-    used = set(re.findall(r"\w+", re.sub(r'""".*?"""', "", body, flags=re.DOTALL)))
+    used = set(re.findall(r"\w+", _TEXT.sub("", body)))
     stream = "Iterator" if sync else "AsyncIterator"
     lines += _import("collections.abc", [each for each in (stream, *_ABC) if each in used])
     typing = [each for each in ("Any", "Literal") if each in used]
@@ -117,7 +118,7 @@ def _import(module: str, names: list[str]) -> list[str]:
 
 
 def _class(made: _Made, face: Face, name: str) -> str:
-    doc = face.entry.doc or face.cls.__doc__ or ""
+    doc = face.entry.doc or documentation(face.cls)
     lines = [f"class {name}(Reference):", *_docstring(doc, f"{face.source}: a reference", 4)]
     used: set[str] = set()
     for each in face.members.values():

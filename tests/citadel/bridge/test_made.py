@@ -38,6 +38,8 @@ libraries:
   - module: random
     classes: [{name: Random, rename: Dice, construct: true, methods: ["*"]}]
   - {module: statistics, name: stats, functions: ["*"]}
+  - {module: types, classes: [{name: SimpleNamespace, construct: true}, FunctionType]}
+  - {module: typing, functions: [cast], classes: [Generic]}
 """
 
 
