@@ -150,6 +150,11 @@ async def soak(commands: int, *, workers: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     found = Findings()
     began = time.monotonic()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: found.wrong.append(
+            f"{context['message']}: {context.get('exception')!r}"
+        )
+    )
     async with _pools(workers) as pools:
         before = {child.pid for child in psutil.Process().children(recursive=True)}
         assert before, "no worker runs"
