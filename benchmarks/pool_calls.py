@@ -22,7 +22,9 @@ import psutil
 from benchmarks.harness import Ratio, interleaved
 from citadel.adapter import Adapter, tool
 from citadel.wire.messages import SamplingRule
+from engine.pool.options import QueueOptions
 from engine.pool.pools import Pools
+from engine.pool.seats import PREFETCH
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
@@ -56,17 +58,17 @@ def run() -> list[Ratio]:
         async def peer_call() -> None:
             await loop.run_in_executor(executor, noop)
 
-        rows = _alone(runner, peer_call)
+        rows = [*_alone(runner, peer_call), _strict(runner, peer_call)]
         for rate, what, cost, bar in (
-            (0.0, "traces sampled out", _wall, "≤ 0.25"),
+            (0.0, "traces sampled out", wall, "≤ 0.25"),
             (0.0, "traces sampled out, CPU time of all processes", _cpu, ""),
-            (1.0, "every call traced", _wall, ""),
+            (1.0, "every call traced", wall, ""),
         ):
-            with _Ours(runner, rate) as ours:
+            with PoolUnderTest(runner, rate) as ours:
                 rows.append(
                     interleaved(
-                        lambda ours=ours, cost=cost: runner.run(_timed(ours.call, cost)),
-                        lambda cost=cost: runner.run(_timed(peer_call, cost)),
+                        lambda ours=ours, cost=cost: runner.run(timed(ours.call, cost)),
+                        lambda cost=cost: runner.run(timed(peer_call, cost)),
                         name=f"no-op call, {IN_FLIGHT} in flight, {what}",
                         peer_name="ProcessPoolExecutor",
                         unit="µs",
@@ -78,7 +80,7 @@ def run() -> list[Ratio]:
 
 def _alone(runner: asyncio.Runner, peer_call: Callable[[], Awaitable[None]]) -> list[Ratio]:
     """One call at a time: what its caller waits."""
-    with _Ours(runner, 0.0) as ours:
+    with PoolUnderTest(runner, 0.0) as ours:
         return [
             interleaved(
                 lambda share=share: runner.run(_waited(ours.call, share)),
@@ -92,6 +94,19 @@ def _alone(runner: asyncio.Runner, peer_call: Callable[[], Awaitable[None]]) -> 
         ]
 
 
+def _strict(runner: asyncio.Runner, peer_call: Callable[[], Awaitable[None]]) -> Ratio:
+    """A worker is given a command only when it has none."""
+    with PoolUnderTest(runner, 0.0, prefetch=0) as ours:
+        return interleaved(
+            lambda: runner.run(timed(ours.call, wall)),
+            lambda: runner.run(timed(peer_call, wall)),
+            name=f"no-op call, {IN_FLIGHT} in flight, strictly one call a worker",
+            peer_name="ProcessPoolExecutor",
+            unit="µs",
+            bar="≤ 0.83, stretch 0.5",
+        )
+
+
 async def _waited(call: Callable[[], Awaitable[None]], share: float) -> float:
     """The quantile of what calls take, one after the other."""
     took: list[float] = []
@@ -102,10 +117,21 @@ async def _waited(call: Callable[[], Awaitable[None]], share: float) -> float:
     return sorted(took)[int(share * ALONE)] * 1e6
 
 
-class _Ours:
-    def __init__(self, runner: asyncio.Runner, rate: float) -> None:
+class PoolUnderTest:
+    """A pool of two workers in this process, as an engine has it."""
+
+    def __init__(
+        self,
+        runner: asyncio.Runner,
+        rate: float,
+        *,
+        prefetch: int = PREFETCH,
+        recorder: type[Recorder] = Recorder,
+    ) -> None:
         self._runner = runner
         self._rate = rate
+        self._queue = QueueOptions(prefetch=prefetch)
+        self._recorder_class = recorder
         self._ids = count()
 
     def __enter__(self) -> Self:
@@ -116,6 +142,7 @@ class _Ours:
         self._runner.run(self._stop())
 
     async def call(self) -> None:
+        """One call that does nothing."""
         command = PoolCommand(
             id=f"c{next(self._ids)}", pool="bench", tool="noop", arguments=NO_ARGUMENTS
         )
@@ -124,8 +151,13 @@ class _Ours:
     async def _start(self) -> None:
         hub = LiveHub("bench")
         rules = (SamplingRule(id="all", rate=self._rate),)
-        self._recorder = Recorder(Sampler(rules), publish=hub.publish)
-        settings = PoolSettings(name="bench", adapter="benchmarks.pool_calls:Nothing", size=WORKERS)
+        self._recorder = self._recorder_class(Sampler(rules), publish=hub.publish)
+        settings = PoolSettings(
+            name="bench",
+            adapter="benchmarks.pool_calls:Nothing",
+            size=WORKERS,
+            queue=self._queue,
+        )
         self._pools = Pools([settings], self._recorder, hub)
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(self._pools.run(), name="pools")
@@ -145,7 +177,8 @@ class _Ours:
             await asyncio.sleep(0.016)
 
 
-async def _timed(call: Callable[[], Awaitable[None]], cost: Callable[[], float]) -> float:
+async def timed(call: Callable[[], Awaitable[None]], cost: Callable[[], float]) -> float:
+    """The cost of a call, in µs: CALLS of them, IN_FLIGHT at once."""
     left = CALLS
 
     async def lane() -> None:
@@ -159,7 +192,8 @@ async def _timed(call: Callable[[], Awaitable[None]], cost: Callable[[], float])
     return (cost() - began) / CALLS * 1e6
 
 
-def _wall() -> float:
+def wall() -> float:
+    """Seconds on the wall's clock."""
     return time.perf_counter()
 
 

@@ -18,7 +18,7 @@ from citadel.errors import CitadelError, Shed
 from engine.pool.call import PRIORITIES, Call, Instruction, Send
 from engine.pool.fairqueue import FairQueue, Line
 from engine.pool.options import QueueOptions, SessionOptions
-from engine.pool.seats import Openings, Seat
+from engine.pool.seats import PREFETCH, Openings, Seat
 from engine.pool.sessions import Session, SessionTable
 from engine.pool.waiting import WaitingRoom
 
@@ -47,7 +47,7 @@ class Floor:
         self._queue = self.room.queue
         self._bulkhead = self.room.bulkhead
         self._seconds: dict[str, float] = {}
-        self._open = Openings(rng)
+        self._open = Openings(rng, queue.prefetch if queue else PREFETCH)
 
     def give_up(
         self, number: int, error: CitadelError, *, runs: bool = False

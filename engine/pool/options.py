@@ -18,6 +18,12 @@ class QueueOptions(Section):
         default="reject",
         description="When full: reject the new command, let it wait, or shed_oldest.",
     )
+    prefetch: int = Field(
+        default=32,
+        ge=0,
+        le=32,
+        description="Short commands that may wait in a worker; 0: each waits in the queue.",
+    )
     weights: dict[str, float] = Field(
         default_factory=dict[str, float],
         description="Shares of missions by name or id; a mission that is not named has 1.",

@@ -44,7 +44,9 @@ class Seat:
 class Openings:
     """The open seats, by the number of their calls."""
 
-    def __init__(self, rng: random.Random | None = None) -> None:
+    def __init__(self, rng: random.Random | None = None, prefetch: int = PREFETCH) -> None:
+        self.prefetch = prefetch
+        """Short commands that may wait in a worker, up to PREFETCH; 0: none ever does."""
         self.slots = 0
         """Bit n: there is an open seat with n calls. 0: there is none."""
         self.closed = False
@@ -56,7 +58,8 @@ class Openings:
     def file(self, seat: Seat) -> None:
         """Files a seat as open under the number of its calls, or as closed."""
         held = len(seat.calls)
-        short = held <= PREFETCH and seat.ahead < PREFETCH_SECONDS * seat.capacity
+        room = held < seat.capacity + self.prefetch
+        short = room and seat.ahead < PREFETCH_SECONDS * seat.capacity
         open_ = seat.accepting and not self.closed and (held < seat.capacity or short)
         slot = min(held, PREFETCH) if open_ else -1
         if slot != seat.slot:
