@@ -1,4 +1,4 @@
-"""What the workers of `benchmarks.pool_life` host, and the executor runs: light to import."""
+"""What the workers of `benchmarks.pool_life` host: light to import."""
 
 from __future__ import annotations
 
@@ -18,7 +18,3 @@ class Plain(Adapter):
     def sleep(self, seconds: float = 60.0) -> None:
         """Takes long."""
         time.sleep(seconds)
-
-
-def noop() -> None:
-    """The same for the executor."""

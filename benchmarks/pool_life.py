@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 from benchmarks.harness import Ratio, interleaved
-from benchmarks.life_adapter import noop
+from benchmarks.nothing import noop
 from citadel.errors import WorkerLost
 from engine.pool.options import EnvironmentOptions, ScaleOptions
 from engine.pool.pools import Pools
@@ -54,7 +54,7 @@ def run() -> list[Ratio]:
                         name=f"{WORKERS} ready workers, {what}",
                         peer_name=f"ProcessPoolExecutor, {method}",
                         unit="ms",
-                        bar=bar,
+                        bar="" if cold else bar,
                     )
                 )
         for spares, what in ((0, "no spare"), (1, "a spare")):
