@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from citadel.cli.arrays import as_map
 from citadel.cli.text import clean
 from citadel.wire.columns import rows, unpack
 from citadel.wire.messages import ColumnBatch
@@ -122,7 +123,10 @@ def plain(value: Any) -> Any:
         return plain(array.tolist())
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    found = as_map(value)
+    return str(value) if found is None else plain(found)
 
 
 def row_plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -44,6 +46,21 @@ async def test_values_come_back_as_they_went(engine: EngineUnderTest) -> None:
             assert client.pools.call("shed", "echo", value=value) == value
 
         await asyncio.to_thread(goes_round)
+
+
+@pytest.mark.parametrize("items", [3, 100_000])
+async def test_arrays_and_tables_come_back_as_they_went(client: Client, items: int) -> None:
+    sent = {"a": np.arange(items, dtype=">f4"), "t": pa.table({"n": np.arange(items)})}
+    found = await client.pools.call("shed", "echo", value=sent)
+    np.testing.assert_array_equal(found["a"], sent["a"])
+    assert found["a"].dtype == sent["a"].dtype
+    assert found["t"].equals(sent["t"])
+
+
+async def test_an_array_of_objects_is_refused_before_it_is_sent(client: Client) -> None:
+    with pytest.raises(errors.InvalidRequest, match="Python objects") as caught:
+        await client.pools.call("shed", "echo", value=np.array([{}], object))
+    assert caught.value.remedy
 
 
 async def test_the_engine_says_what_it_is(client: Client) -> None:
