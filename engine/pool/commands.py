@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, cast
 
 from citadel.errors import Cancelled, CitadelError, Shed, WireError
@@ -83,8 +82,6 @@ class Commands(Delivery):
                 probe = self.resilience.enter(self._loop.time())
             if command.buffers or len(command.arguments) >= self._memory.threshold:
                 placed = self._memory.place(command.arguments, command.buffers)
-                # They are in the slab now: who holds the command holds no lease.
-                command = replace(command, buffers=())
         except CitadelError:
             if probe:
                 self._breaker.abandoned()

@@ -171,6 +171,8 @@ class Memory:
 
     async def bring(self, buffers: Sequence[memoryview]) -> tuple[memoryview, ...]:
         """Copies very large buffers into the slab while the loop has its turns."""
+        if all(buffer.nbytes <= COPY_BYTES for buffer in buffers):
+            return tuple(buffers)
         found: list[memoryview] = []
         for buffer in buffers:
             there = buffer.nbytes <= COPY_BYTES or self._inside(buffer) is not None
@@ -291,6 +293,7 @@ class Memory:
 
     def _open(self) -> None:
         if self._slab is None:
+            slabs.keep_freed_memory()
             self._descriptor = slabs.create(self.size)
             self._slab = slabs.writer(self._descriptor)
             self._leases = Leases(self.size)

@@ -79,7 +79,9 @@ class Pools:
         """
         pool = self._known(command.pool)
         buffers = await pool.memory.bring(command.buffers)
-        result = await pool.submit(replace(command, buffers=buffers, parts=True))
+        if buffers != command.buffers or not command.parts:
+            command = replace(command, buffers=buffers, parts=True)
+        result = await pool.submit(command)
         if isinstance(result, PoolResult):
             return result
         return PoolResult.of(replace(result, value=b""), Parcel.of(result.value))

@@ -25,6 +25,11 @@ AVAILABLE = sys.platform != "win32"
 """Whether descriptors can be handed down to workers; where not, values travel on the link."""
 ARGUMENTS, RESULTS = "arguments", "results"
 """The names by which a worker finds the descriptors of the two slabs."""
+KEPT_BYTES = 64 * 2**20
+"""Free memory at the end of its heap that the engine keeps."""
+MAPPED_FROM = 32 * 2**20
+"""Larger pieces are the system's own mappings, and go back at once."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _SEAL_FUTURE_WRITE = 0x0010
 """Only mappings that exist write from now on: kernels before 5.1 have no such seal."""
 
@@ -108,6 +113,20 @@ def reader(descriptor: int) -> Slab:
     """
     size = os.fstat(descriptor).st_size
     return Slab(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
+
+
+def keep_freed_memory() -> None:
+    """Has malloc keep what large values were in, where it can be told so.
+
+    Else each megabyte goes back to the system when it is freed, and its next use costs hundreds of
+    page faults: more than the copy itself.
+    """
+    import ctypes  # noqa: PLC0415 - only where slabs are used
+
+    with suppress(AttributeError, OSError, TypeError):  # not every C library knows this
+        tell = ctypes.CDLL(None).mallopt
+        tell(_MMAP_THRESHOLD, MAPPED_FROM)
+        tell(_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def address_of(buffer: Any) -> int:

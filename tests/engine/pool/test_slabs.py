@@ -3,6 +3,7 @@
 import gc
 import mmap
 import os
+import platform
 import subprocess
 import sys
 
@@ -99,6 +100,21 @@ def test_a_slab_takes_no_memory_before_it_is_used() -> None:
         assert os.fstat(descriptor).st_blocks * 512 < 1 << 20
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc can be told")
+def test_memory_of_large_values_is_used_again_without_faults() -> None:
+    code = (
+        "import resource\n"
+        "from engine.pool import slabs\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(50): [bytes(1 << 20) for _ in range(4)]\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "slabs.keep_freed_memory(); faults(); print(faults())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 50 * 4, "each piece alone would be 256 pages"
 
 
 def test_ctypes_is_imported_only_where_slabs_are_used() -> None:
