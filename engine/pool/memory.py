@@ -171,8 +171,6 @@ class Memory:
 
     async def bring(self, buffers: Sequence[memoryview]) -> tuple[memoryview, ...]:
         """Copies very large buffers into the slab while the loop has its turns."""
-        if all(buffer.nbytes <= COPY_BYTES for buffer in buffers):
-            return tuple(buffers)
         found: list[memoryview] = []
         for buffer in buffers:
             there = buffer.nbytes <= COPY_BYTES or self._inside(buffer) is not None
