@@ -111,7 +111,12 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *sys.path[:1]]))
 
 
-RAY_SUITES = {"test_commands", "test_workers", "test_misbehaviour"}
+RAY_SUITES = {
+    "test_commands",
+    "test_misbehaviour",
+    "test_streams",
+    "test_workers",
+}
 """The modules whose tests run on both backends, when `CITADEL_TEST_RAY` is set: `poe test` does."""
 
 
