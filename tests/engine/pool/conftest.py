@@ -37,8 +37,17 @@ class Bench:
         self._numbers = count(1)
 
     async def call(
-        self, tool: str, /, *, id_: str = "", deadline: float = 0.0, parent: Any = None, **args: Any
+        self,
+        tool: str,
+        /,
+        *,
+        id_: str = "",
+        deadline: float = 0.0,
+        parent: Any = None,
+        about: dict[str, Any] | None = None,
+        **args: Any,
     ) -> Any:
+        """Runs a tool; `about` has the command's other fields: session, priority, ..."""
         command = PoolCommand(
             id=id_ or f"c{next(self._numbers)}",
             pool="p",
@@ -46,6 +55,7 @@ class Bench:
             arguments=msgpack.packb(args),
             deadline_seconds=deadline,
             parent=parent,
+            **(about or {}),
         )
         result = await asyncio.wait_for(self.pools.submit(command), PATIENCE)
         return msgpack.unpackb(result.value)
@@ -56,6 +66,12 @@ class Bench:
     @property
     def status(self) -> Any:
         return self.pools.status()[0]
+
+    def exact(self) -> None:
+        """Each command is counted once, wherever it is."""
+        counts, status = self.pools.counts("p"), self.status
+        ended = counts.done + counts.failed + counts.cancelled + counts.rejected + counts.shed
+        assert counts.submitted == ended + status.queued + status.running
 
     def workers(self, *states: str) -> set[str]:
         return {w.id for w in self.status.workers if not states or w.state in states}
