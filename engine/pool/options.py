@@ -5,10 +5,14 @@ Every key has a help text and every number a range; times are in seconds, sizes 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from citadel.vocabulary import QueuePolicy, RayCode
 from engine.section import Section
+
+Weight = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 
 
 class QueueOptions(Section):
@@ -24,7 +28,7 @@ class QueueOptions(Section):
         le=32,
         description="Short commands that may wait in a worker; 0: each waits in the queue.",
     )
-    weights: dict[str, float] = Field(
+    weights: dict[str, Weight] = Field(
         default_factory=dict[str, float],
         description="Shares of missions by name or id; a mission that is not named has 1.",
     )

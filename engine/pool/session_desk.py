@@ -160,12 +160,16 @@ def shown(variables: bytes) -> str:
     except ValueError as error:
         raise InvalidRequest(f"variables are no msgpack: {error}") from None
     text = json.dumps(found, default=_told, ensure_ascii=False)
-    if len(text) > SHOWN_CHARACTERS:
-        sizes = {
-            name: f"{len(json.dumps(v, default=_told))} characters" for name, v in found.items()
-        }
-        text = json.dumps(sizes, ensure_ascii=False)[:SHOWN_CHARACTERS]
-    return text
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    sizes: dict[str, str] = {}
+    for number, (name, value) in enumerate(found.items()):
+        sizes[name] = f"{len(json.dumps(value, default=_told))} characters"
+        if len(json.dumps(sizes, ensure_ascii=False)) > SHOWN_CHARACTERS:
+            del sizes[name]
+            sizes["…"] = f"{len(found) - number} more"
+            break
+    return json.dumps(sizes, ensure_ascii=False)
 
 
 def _told(value: object) -> str:

@@ -3,11 +3,14 @@
 import itertools
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engine.pool.call import LATER, NORMAL, PRIORITIES, URGENT, Call
 from engine.pool.fairqueue import IDLE_FLOWS, SPARE_ENTRIES, Bulkhead, FairQueue
+from engine.pool.options import QueueOptions
 
 NUMBERS = itertools.count(1)
 
@@ -35,6 +38,7 @@ commands = st.lists(
 
 
 @given(commands, st.data())
+@settings(deadline=None)
 def test_all_that_were_not_taken_out_come_once_and_in_order(items, data):
     queue = FairQueue()
     calls = [a_call(mission=m, deadline=float(d), priority=p) for m, d, p in items]
@@ -58,7 +62,7 @@ def test_all_that_were_not_taken_out_come_once_and_in_order(items, data):
     st.dictionaries(st.sampled_from("abcd"), st.integers(1, 8), min_size=2),
     st.integers(1, 60),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_missions_that_wait_share_by_weight(weights, rounds):
     """The bound of start-time fair queueing: |Wa/wa - Wb/wb| <= 1/wa + 1/wb, at every moment."""
     queue = FairQueue({name: float(weight) for name, weight in weights.items()})
@@ -74,6 +78,7 @@ def test_missions_that_wait_share_by_weight(weights, rounds):
 
 
 @given(st.integers(1, 200), st.integers(1, 5))
+@settings(deadline=None)
 def test_a_mission_that_comes_late_is_not_starved_by_a_flood(flood, own):
     queue = FairQueue()
     for _ in range(flood):
@@ -143,6 +148,7 @@ def test_missions_that_came_and_went_are_forgotten():
 
 
 @given(st.integers(1, 3), st.lists(st.sampled_from("ab"), min_size=1, max_size=20))
+@settings(deadline=None)
 def test_a_bulkhead_lets_others_pass(limit, missions):
     bulkhead = Bulkhead(limit)
     queue = FairQueue(bulkhead=bulkhead)
@@ -174,3 +180,9 @@ def _waiting(queue: FairQueue) -> list[Call]:
         for entry in flow.heap
         if entry[2].place is not None
     ]
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_weight_that_makes_no_sense_is_refused(weight):
+    with pytest.raises(ValidationError, match="weights"):
+        QueueOptions(weights={"a": weight})

@@ -126,6 +126,7 @@ def test_old_failures_are_forgotten():
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([b"1", b"2"]), st.booleans())))
+@settings(deadline=None)
 def test_a_command_is_refused_after_so_many_kills_in_a_row(events):
     core = PoisonList("p", 3)
     kills: dict[tuple[str, bytes], int] = {}
@@ -195,6 +196,7 @@ def attempts(**options: float) -> Attempts:
 
 
 @given(st.integers(1, 12), st.floats(0.0, 10.0), st.integers(0, 10))
+@settings(deadline=None)
 def test_a_retry_is_bounded_in_number_and_never_past_the_deadline(number, deadline, retries):
     core = attempts(retries=retries, retry_backoff_seconds=0.1)
     found = core.retry_after(a_call(deadline=deadline, attempts=number), 0.0)

@@ -1,5 +1,7 @@
 """The table of sessions against a model: where each is, what it holds, when it ends."""
 
+import json
+
 import msgpack
 import pytest
 from hypothesis import settings
@@ -211,3 +213,6 @@ def test_variables_are_shown_as_json_and_cut():
     assert shown(packed(a=1, b=b"xyz")) == '{"a": 1, "b": "3 bytes"}'
     long = shown(packed(a="x" * 2 * SHOWN_CHARACTERS))
     assert long == f'{{"a": "{2 * SHOWN_CHARACTERS + 2} characters"}}'
+    many = json.loads(shown(packed(**{f"name{number}": "x" for number in range(1000)})))
+    assert many["name0"] == "3 characters"
+    assert many["…"] == f"{1000 - (len(many) - 1)} more"
