@@ -91,6 +91,8 @@ def test_an_operator_works_on_the_embedded_engine(
             await strict_mode_asks_first(room)
             await frozen_views_stand_still(room)
             await a_pool_is_resized_in_place(room)
+            await a_pool_is_paused_from_the_palette_and_that_is_undone(room)
+            await a_worker_is_inspected_with_its_past(room)
 
     run(scenario())
 
@@ -209,6 +211,38 @@ async def a_pool_is_resized_in_place(room: ControlRoom) -> None:
     await until("the table has them", lambda: room.furniture.fleet.workers.model.rowCount() == 3)  # type: ignore[union-attr]
     room.undo_last()
     await until("two workers", lambda: next(iter(room.store.pools.values()))["size"] == 2)
+
+
+async def a_pool_is_paused_from_the_palette_and_that_is_undone(room: ControlRoom) -> None:
+    pools = room.store.pools
+    (name,) = pools
+    entry = next(entry for entry in room.handlers.entries() if entry.name == "pool.pause")
+    assert entry.enabled
+    assert entry.detail == name, "it says what would be paused"
+    room.handlers.choose(entry)
+    shown = (b for b in room.window.findChildren(QMessageBox) if b.objectName() == "confirm")
+    box = next(b for b in shown if b.isVisible())
+    assert "wait until it is resumed" in box.informativeText()
+    click(box.findChild(QPushButton, "confirm-do"))
+    await until("the pool is paused", lambda: pools[name]["state"] == "paused")
+    await until(
+        "only what fits is offered",
+        room.window.actions_by_name["pool.resume"].isEnabled,
+    )
+    assert not room.window.actions_by_name["pool.pause"].isEnabled()
+    room.undo_last()
+    await until("the pool serves", lambda: pools[name]["state"] == "serving")
+
+
+async def a_worker_is_inspected_with_its_past(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    key = next(row["id"] for row in room.store.workers.values() if row["state"] != "starting")
+    assert room.handlers.go_to_row("worker", key)
+    panel = room.furniture.inspector.worker
+    await until("the engine told of its past", panel.note.isHidden)
+    await until("its life has a beginning", lambda: panel.steps.rowCount() >= 2)
+    assert panel.steps.index(0, 0).data() == "starting"
+    await until("its memory is drawn", lambda: "resident" in panel.chart.accessibleDescription())
 
 
 def test_a_killed_engine_is_told_and_another_takes_its_place(
