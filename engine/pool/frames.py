@@ -13,6 +13,8 @@ import msgpack
 
 from citadel.errors import MessageTooLarge, WireError
 
+MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError)
+"""What code raises that meets a frame of a wrong shape."""
 MAX_FRAME_BYTES = 64 * 2**20
 _LENGTH = struct.Struct(">I")
 _HEAD = _LENGTH.size

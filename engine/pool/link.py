@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -12,13 +13,16 @@ from typing import Any, cast
 
 from citadel.errors import WireError
 from engine.pool import jobs
-from engine.pool.frames import Splitter, frame
+from engine.pool.frames import MISSHAPEN, Splitter, frame
 from engine.pool.output import Lines
 
 EXIT_SECONDS = 5.0
 """How long the kernel may take to end a killed process."""
 SETTLE_SECONDS = 0.5
 """How long pipes and links of an ended process may stay open: others may hold them."""
+
+
+_log = logging.getLogger("citadel.pool")
 
 
 class Process(asyncio.SubprocessProtocol):
@@ -119,6 +123,9 @@ class Link(asyncio.Protocol):
                 self._on_frame(item)
         except WireError as error:
             self._on_garbage(str(error))
+        except MISSHAPEN as error:
+            _log.exception("a frame of a worker could not be taken")
+            self._on_garbage(f"a frame of a wrong shape ({type(error).__name__}: {error})")
 
     def send(self, item: list[Any]) -> None:
         """Queues a frame."""

@@ -315,7 +315,7 @@ class Worker:
             self._said(item)
 
     def _take(self, unsent: bytes) -> None:
-        with contextlib.suppress(WireError):
+        with contextlib.suppress(WireError, *frames.MISSHAPEN):
             for item in frames.Splitter().feed(unsent):
                 self._said(item)
 

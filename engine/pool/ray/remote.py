@@ -9,6 +9,7 @@ held may have run.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,7 @@ _ANSWERS = frozenset((frames.DONE, frames.FAILED, frames.DROPPED))
 
 Notice = Callable[[str, str, str], None]
 """Hears of an event on the node: its name, its subject, its text."""
+_log = logging.getLogger("citadel.pool")
 
 
 class Remote:
@@ -129,6 +131,9 @@ class Remote:
                 self._ears.on_frame(item)
         except WireError as error:
             self._ears.on_garbage(str(error))
+        except frames.MISSHAPEN as error:
+            _log.exception("a frame of a remote worker could not be taken")
+            self._ears.on_garbage(f"a frame of a wrong shape ({type(error).__name__}: {error})")
 
 
 class Node(asyncio.Protocol):

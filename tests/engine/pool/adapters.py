@@ -5,6 +5,7 @@ import ctypes
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -212,6 +213,14 @@ class Wild(Adapter):
         for fd in range(3, 4096):
             with contextlib.suppress(OSError):
                 os.write(fd, b"\xff" * 64)
+
+    @tool
+    def says_something_misshapen(self) -> None:
+        frame = b"\x92\x0c\xc0"  # [DONE, None]
+        for fd in range(3, 4096):
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                    os.write(fd, len(frame).to_bytes(4, "big") + frame)
 
     @tool
     def inflates(self, size: int) -> bytes:

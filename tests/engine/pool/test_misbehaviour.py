@@ -88,10 +88,11 @@ async def test_a_closed_link_is_a_death(make):
 
 
 @linux
-async def test_garbage_on_the_link_costs_the_worker(make):
+@pytest.mark.parametrize("tool", ["writes_to_the_link", "says_something_misshapen"])
+async def test_garbage_on_the_link_costs_the_worker(make, tool):
     bench = await make(WILD)
     with pytest.raises(WorkerLost, match="garbage"):
-        await bench.call("writes_to_the_link")
+        await bench.call(tool)
     assert await bench.call("noop") is None
 
 
