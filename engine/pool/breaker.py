@@ -59,11 +59,11 @@ class Breaker:
         """So many commands have ended in all."""
         if now < self.turn:
             return
-        slices = min(SLICES, 1 + int((now - self.turn) / self._width))
-        for _ in range(slices):
+        slices = 1 + int((now - self.turn) / self._width)
+        for _ in range(min(SLICES, slices)):
             self._totals.append(ended)
             self._bad.append(0)
-        self.turn = now + self._width
+        self.turn += slices * self._width  # by whole slices: else the window would stretch
 
     def tried(self) -> None:
         """A worker answered the command that was tried."""
