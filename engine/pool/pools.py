@@ -78,10 +78,9 @@ class Pools:
         arrays made of the result's parcel hold their memory in the worker's slab.
         """
         pool = self._known(command.pool)
+        # Not compared with what was given: memoryviews are compared item by item.
         buffers = await pool.memory.bring(command.buffers)
-        if buffers != command.buffers or not command.parts:
-            command = replace(command, buffers=buffers, parts=True)
-        result = await pool.submit(command)
+        result = await pool.submit(replace(command, buffers=buffers, parts=True))
         if isinstance(result, PoolResult):
             return result
         return PoolResult.of(replace(result, value=b""), Parcel.of(result.value))
