@@ -77,7 +77,12 @@ class Cluster:
     # ── the spawner ──────────────────────────────────────────────────────────────────────────
 
     def renew(self) -> None:
-        """A node keeps its zygote: what pools on Ray preload is read when the node begins."""
+        """Workers are to be replaced: the new ones spread over the nodes as if they were gone.
+
+        A node keeps its zygote: what pools on Ray preload is read when the node begins.
+        """
+        for node in self._up():
+            node.renew()
 
     async def ready(self) -> None:
         """Waits for a node with room, or until no more come.
@@ -111,7 +116,7 @@ class Cluster:
     def _room(self) -> bool:
         nodes = self._up()
         if self._coming:
-            return any(node.load < self._share for node in nodes)
+            return any(node.load[1] < self._share for node in nodes)
         return bool(nodes)
 
     # ── keeping nodes ────────────────────────────────────────────────────────────────────────

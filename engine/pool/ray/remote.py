@@ -149,6 +149,7 @@ class Node(asyncio.Protocol):
         self.on_notice: Notice = _unheard
         self._loop = asyncio.get_running_loop()
         self._remotes: dict[int, Remote] = {}
+        self._old: set[int] = set()
         self._numbers = count(1)
         self._records = protocol.Records()
         self._splitter = frames.Splitter()
@@ -159,9 +160,13 @@ class Node(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def load(self) -> int:
-        """Workers there, also those that start or end."""
-        return len(self._remotes)
+    def load(self) -> tuple[int, int]:
+        """Workers there that are not to be renewed, and all of them: the lower, the more room."""
+        return len(self._remotes.keys() - self._old), len(self._remotes)
+
+    def renew(self) -> None:
+        """Those that are there now are to be replaced: their places count as free."""
+        self._old = set(self._remotes)
 
     async def spawn(self, charge: Charge, ears: Ears) -> Hosted:
         """Starts a worker there.

@@ -120,7 +120,7 @@ async def test_a_worker_there_serves_as_one_here():
         assert (await heard.next())[3] == bytes(frames.frame([hosted.process.pid])[5:])
         hosted.link.send([frames.STOP])
         assert await asyncio.wait_for(hosted.process.exited, PATIENCE) == 0
-        assert there.load == 0
+        assert there.load == (0, 0)
 
 
 async def test_variables_of_the_pool_are_set_there():
@@ -249,7 +249,7 @@ async def test_a_worker_that_cannot_start_says_why():
     async with node(python="nowhere/python") as (there, _):
         with pytest.raises(OSError, match="nowhere/python"):
             await asyncio.wait_for(there.spawn(_charge(), Heard().ears), PATIENCE)
-        assert there.load == 0
+        assert there.load == (0, 0)
 
 
 async def test_a_large_answer_comes_whole_beside_small_ones():
