@@ -109,6 +109,7 @@ class Asks:
         if self.signal is None:
             raise NotReady("this engine has no Sentinels", subject=str(what[0]))
         sentinel, type_, data = what
+        _texts(sentinel, type_)
         caller = Caller(pool=pool.name, worker=worker.id, command=call.command)
         return self.signal(sentinel, type_, values.unpack(data), caller)
 
@@ -122,6 +123,7 @@ class Asks:
         what: list[Any],
     ) -> None:
         name, tool, arguments = what
+        _texts(name, tool)
         target = self._pools.get(name)
         if target is None:
             raise NotFound(
@@ -244,6 +246,15 @@ def _command(
         parent=parent,
         depth=above.depth + 1,
     )
+
+
+def _texts(*names: object) -> None:
+    """What a tool gives as names may be anything."""
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidRequest(
+                f"{name!r} is no name"[:200], remedy="Name pools, tools and Sentinels by texts"
+            )
 
 
 def _reply(worker: Worker, number: int, ask: int, value: bytes) -> None:

@@ -223,8 +223,10 @@ class Commands(Delivery):
 
     def dropped(self, worker: Worker, item: list[Any]) -> None:
         """Takes [DROPPED, number]: cancelled, or past its deadline, before the worker began it."""
-        if (call := self.scheduler.calls.get(item[1])) is not None:
-            self._late(call, runs=False)
+        held = self.scheduler.holds(worker.id, item[1])
+        call = (held.of or held) if held else None
+        if call is not None and call.number in self.scheduler.calls:
+            self._late(call, runs=self.runs(call))
         self.act(self.scheduler.dropped(worker.id, item[1]))
         self._settle(worker)
 

@@ -249,7 +249,7 @@ class Crew:
         """Something about a worker changed; one that drains and has no more to do is stopped."""
         self.display.touch(worker)
         if worker.state == "draining" and not self._owner.worker_holds(worker):
-            worker.send([frames.STOP])
+            worker.stop()
 
     # ── keeping the number ───────────────────────────────────────────────────────────────────
 

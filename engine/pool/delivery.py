@@ -144,10 +144,21 @@ class Delivery:
             due = max(due, call.deadline) if patient else due
             self._loop.call_at(due, self._insist, call, worker)
 
-    def _insist(self, call: Call, worker: Worker) -> None:
-        if worker.runs(call.number) and self.scheduler.holds(worker.id, call.number):
+    def _insist(self, call: Call, worker: Worker, before: tuple[int, ...] = ()) -> None:
+        """Kills a worker that does not stop a command; one that hangs between commands too."""
+        seat = self.scheduler.seats.get(worker.id)
+        if seat is None or self.scheduler.holds(worker.id, call.number) is not call:
+            return
+        running = worker.running
+        # A hook of the adapter, run between commands, may take as long as its setup.
+        seconds = self._settings.start_timeout_seconds
+        if call.number in running:
             grace = self._settings.grace_seconds
             worker.kill(f"it did not stop command {call.name} within {grace:g} s")
+        elif running == before and not any(number in seat.calls for number in running):
+            worker.kill(f"it hangs: it began nothing for {seconds:g} s")
+        else:
+            self._loop.call_later(seconds, self._insist, call, worker, running)
 
     def runs(self, call: Call) -> bool:
         """Whether its worker has begun it and not answered."""

@@ -153,6 +153,16 @@ class FairQueue:
         for lane in self._lanes:
             lane.unblock(mission)
 
+    def empty(self) -> list[Call]:
+        """Takes out all, those too whose missions have enough."""
+        found: list[Call] = []
+        for lane in self._lanes:
+            found += lane.empty()
+        for call in found:
+            call.place = None
+        self.size = 0
+        return found
+
 
 class _Flow:
     """The waiting commands of one mission, and its place in virtual time."""
@@ -253,6 +263,15 @@ class _Lane:
             flow.blocked = False
             if flow.live:
                 self._activate(flow)
+
+    def empty(self) -> list[Call]:
+        waits = [entry for flow in self._flows.values() for entry in flow.heap]
+        found = [call for _, _, call in sorted(waits) if call.place is not None]
+        found[:0] = self.front.values()
+        self.front.clear()
+        self.live = 0
+        self._reset()
+        return found
 
     def _activate(self, flow: _Flow) -> None:
         flow.active = True

@@ -150,7 +150,7 @@ class Floor:
 
     def _turn_out(self, seat: Seat) -> None:
         """A worker's own commands wait for their sessions' next worker."""
-        while seat.own is not None and (call := seat.own.pop()) is not None:
+        for call in seat.own.empty() if seat.own is not None else ():
             session = call.session
             assert session is not None
             (session.parked if session.leaving else self._queue).push(call)

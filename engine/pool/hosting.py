@@ -92,8 +92,8 @@ def _made(name: str) -> Any:
 def told(error: BaseException, tool: str) -> list[Any]:
     """An error as class name, message, remedy and details."""
     if isinstance(error, CitadelError):
-        details = {str(key): str(value) for key, value in error.details.items()}
-        return [type(error).__name__, _said(error), str(error.remedy), details]
+        details = {_text(key): _text(value) for key, value in error.details.items()}
+        return [type(error).__name__, _said(error), _text(error.remedy), details]
     if isinstance(error, Unsendable):
         text = f"{tool} returned something that cannot be sent: {error}"
         remedy = "Return what msgpack carries, a dataclass or a pydantic model"
@@ -124,8 +124,12 @@ def _trace(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
-    """The text of an error; an error's own `__str__` may raise."""
+    return _text(error)
+
+
+def _text(value: object) -> str:
+    """The text of an error or of a part of it, as a frame takes it; its `__str__` may raise."""
     try:
-        return str(error).encode("utf-8", "replace").decode()[:MAX_TRACEBACK]
+        return str(value).encode("utf-8", "replace").decode()[:MAX_TRACEBACK]
     except Exception:  # noqa: BLE001 - a user's class may do anything
         return "(its text cannot be read)"

@@ -47,7 +47,8 @@ class Kept:
         if not variables and self._packed == NO_VARIABLES:
             return None
         try:
-            packed = values.pack(variables, plain)
+            # One msgpack map, whatever is in it: the engine shows it, and merges changes into it.
+            packed = values.pack_parts(variables, sys.maxsize, plain).joined()
             if len(packed) > limit:
                 raise QuotaExceeded(
                     f"session {self.session.key} has {len(packed)} bytes of variables, "

@@ -231,7 +231,7 @@ class Pool:
     def may_grow(self) -> bool:
         """Whether a worker may become free that is not there yet, or a paused pool go on."""
         starting = any(worker.state == "starting" for worker in self.crew.workers.values())
-        return starting or self.settings.scale.max_size > self.crew.size or self.state == "paused"
+        return starting or self.crew.bounds[1] > self.crew.size or self.state == "paused"
 
     def check(self, command: PoolCommand) -> None:
         """Refuses a command that the pool cannot take, before anything is made for it.

@@ -156,10 +156,15 @@ class SessionDesk:
 def shown(variables: bytes) -> str:
     """A msgpack map as a JSON object, cut where it is long."""
     try:
-        found: dict[str, Any] = msgpack.unpackb(variables)
+        found: dict[str, Any] = msgpack.unpackb(
+            variables, strict_map_key=False, object_pairs_hook=_named
+        )
     except ValueError as error:
         raise InvalidRequest(f"variables are no msgpack: {error}") from None
-    text = json.dumps(found, default=_told, ensure_ascii=False)
+    try:
+        text = json.dumps(found, default=_told, ensure_ascii=False)
+    except RecursionError:
+        return json.dumps(dict.fromkeys(list(found)[:1], "nested too deeply to be shown"))
     if len(text) <= SHOWN_CHARACTERS:
         return text
     sizes: dict[str, str] = {}
@@ -170,6 +175,11 @@ def shown(variables: bytes) -> str:
             sizes["…"] = f"{len(found) - number} more"
             break
     return json.dumps(sizes, ensure_ascii=False)
+
+
+def _named(pairs: list[tuple[object, object]]) -> dict[str, object]:
+    """A map as JSON has it: a tool's keys may be anything that msgpack carries."""
+    return {key if isinstance(key, str) else repr(key): value for key, value in pairs}
 
 
 def _told(value: object) -> str:

@@ -296,8 +296,9 @@ class SessionTable:
 
 def _map(data: bytes) -> dict[str, object]:
     try:
-        found: object = msgpack.unpackb(data)
-    except ValueError as error:
+        # A tool's own values may have keys of any kind in them.
+        found: object = msgpack.unpackb(data, strict_map_key=False)
+    except (ValueError, TypeError) as error:
         raise InvalidRequest(f"variables are no msgpack: {error}") from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise InvalidRequest("variables are no map with texts as keys")

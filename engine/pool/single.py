@@ -44,6 +44,8 @@ class Single:
         self._reading = False
         self._sending = threading.Lock()
         self._waiting: deque[list[Any]] = deque()
+        self._next_number = 0
+        """Of the command that is about to begin: neither waiting nor running."""
         self._cancelled: set[int] = set()
         self._ended: list[str] = []
         self._out: list[bytes] = []
@@ -78,11 +80,13 @@ class Single:
 
     def _next(self, call: list[Any]) -> None:
         number, name = call[1], call[2]
+        self._next_number = number
         if self._took.get(name, SHORT_SECONDS) >= SHORT_SECONDS:
             self._flush()
             self.poll()
         if self._ended:
             self._end_sessions()
+        self._next_number = 0
         if number in self._cancelled or call[4] < time.monotonic():
             self._cancelled.discard(number)
             self._workspace.skip([call])
@@ -151,7 +155,9 @@ class Single:
             case frames.CANCEL:
                 if item[1] == lane.number:
                     lane.stop()
-                elif any(call[1] == item[1] for call in self._waiting):
+                elif item[1] == self._next_number or any(
+                    call[1] == item[1] for call in self._waiting
+                ):
                     self._cancelled.add(item[1])
             case frames.CREDIT | frames.ITEM | frames.END | frames.REPLY:
                 if item[1] == lane.number:

@@ -97,7 +97,7 @@ class Worker:
         self._hand_down = hand_down
         self._throttle = Throttle()
         self._hosted: Hosted | None = None
-        self._settled = False
+        self._settled = self._stopping = False
         self._early: list[list[Any]] = []
         self._became_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._seen: tuple[int, ...] = ()
@@ -166,6 +166,18 @@ class Worker:
             self.cause, self.killed = cause or self.cause, True
         if self._hosted:
             self._hosted.process.kill()
+
+    def stop(self) -> None:
+        """Tells it to end; its teardown may take as long as its start."""
+        self.send([frames.STOP])
+        if not self._stopping:
+            self._stopping = True
+            seconds = self._settings.start_timeout_seconds
+            asyncio.get_running_loop().call_later(seconds, self._insist, seconds)
+
+    def _insist(self, seconds: float) -> None:
+        if self._hosted and not self.exited:
+            self.kill(f"it did not end within {seconds:g} s")
 
     def nudge(self) -> None:
         """Takes the answers that wait in a worker which has run one command since the last time."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import citadel
 from citadel import telemetry
 from citadel.adapter import Adapter, cancelled, check_cancelled, tool
+from citadel.errors import InvalidRequest
 
 
 @dataclass
@@ -233,6 +234,10 @@ class Wild(Adapter):
                 raise ValueError("no words")
 
         raise Mute
+
+    @tool
+    def details_that_cannot_be_sent(self) -> None:
+        raise InvalidRequest("no", remedy="\udcff", details={"path": "\udcff"})
 
     @tool
     def surrogates(self) -> None:

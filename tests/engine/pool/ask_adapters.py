@@ -59,6 +59,23 @@ class Caller(Adapter):
         return citadel.call(pool, "value", a=2)
 
     @tool
+    def misnames(self) -> list[str]:
+        """Names what it asks for by what is no text; says what it is told."""
+        anything: Any = citadel
+        asks = [
+            lambda: anything.call(["q"], "value"),
+            lambda: anything.call("q", {"a": 1}),
+            lambda: anything.send([], 1),
+        ]
+        found: list[str] = []
+        for ask in asks:
+            try:
+                ask()
+            except CitadelError as error:
+                found.append(type(error).__name__)
+        return found
+
+    @tool
     def raises(self) -> None:
         raise KeyError("nothing there")
 

@@ -62,6 +62,12 @@ class Lasting(Adapter):
         return self.dies_so_often(marks, times)
 
     @tool(idempotent=True)
+    def slow(self, until: str) -> None:
+        """Waits when it is told to, each time."""
+        if until:
+            wait_for(until)
+
+    @tool(idempotent=True)
     def slow_once(self, mark: str, until: str) -> int:
         """The one who makes the mark waits; a second one is quick."""
         if mark:

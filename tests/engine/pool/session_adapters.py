@@ -1,6 +1,7 @@
 """Adapters that keep something for a session."""
 
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,17 @@ class Keeper(Adapter):
         return variables()
 
     @tool
+    def recall_texts(self) -> dict[str, str]:
+        return {name: repr(value) for name, value in variables().items()}
+
+    @tool
     def key(self) -> str:
         session = citadel.session()
         return session.key if session else ""
+
+    @tool
+    def remember_an_array(self, name: str) -> None:
+        variables()[name] = array("d", range(1000))
 
     @tool
     def remember_and_fail(self, name: str) -> None:

@@ -17,6 +17,7 @@ from citadel.errors import (
     QueueFull,
 )
 from engine.pool.asks import MAX_DEPTH, Caller
+from engine.pool.options import ScaleOptions
 from engine.pool.settings import PoolCommand
 
 CALLER = "ask_adapters:Caller"
@@ -208,3 +209,18 @@ async def test_signals_go_to_who_has_sentinels(two):
     assert sent[0][3].worker in bench.workers()
     with pytest.raises(NotFound, match="no s2"):
         await bench.call("signals", to="s2", kind="hello")
+
+
+async def test_what_is_no_name_is_refused_and_the_worker_lives(two):
+    bench = await two()
+    bench.pools.asks.signal = lambda *_: 0
+    before = bench.workers()
+    assert await bench.call("misnames") == ["InvalidRequest"] * 3
+    assert bench.workers() == before
+
+
+async def test_a_pool_that_may_not_grow_any_more_does_not_wait_for_that(two):
+    bench = await two(p={"scale": ScaleOptions(min_size=1, max_size=3)})
+    await bench.pools.resize("p", 1)
+    with pytest.raises(NotReady, match="never begin"):
+        await bench.call("outer", pool="p", tool="value", deadline=20.0)

@@ -11,7 +11,13 @@ import msgpack
 import psutil
 import pytest
 
-from citadel.errors import AdapterFailed, CommandFailed, MessageTooLarge, WorkerLost
+from citadel.errors import (
+    AdapterFailed,
+    CommandFailed,
+    InvalidRequest,
+    MessageTooLarge,
+    WorkerLost,
+)
 from engine.pool import restarts, watch
 from engine.pool.output import LINES_A_SECOND
 from engine.pool.settings import PoolCommand
@@ -34,6 +40,15 @@ async def test_whatever_a_tool_raises_is_told_and_the_worker_lives(make, tool, s
     with pytest.raises(CommandFailed, match=says):
         await bench.call(tool)
     assert await bench.call("noop") is None
+    assert bench.workers() == before
+
+
+async def test_an_error_whose_details_cannot_be_sent_is_told(make):
+    bench = await make(WILD)
+    before = bench.workers()
+    with pytest.raises(InvalidRequest) as caught:
+        await bench.call("details_that_cannot_be_sent")
+    assert caught.value.details["path"] == "?"
     assert bench.workers() == before
 
 

@@ -1,5 +1,6 @@
 """What tools keep for a session: variables that outlive workers, instances that do not."""
 
+import json
 import os
 from itertools import count
 from pathlib import Path
@@ -138,3 +139,29 @@ async def test_each_session_may_have_an_adapter_of_its_own(keeping, log):
     await sessions.bench.pools.recycle("p")
     await sessions.bench.until("the end", lambda: len(log.read_text().splitlines()) == 4)
     assert set(log.read_text().splitlines()) == {"a,c", "d", "b", "z"}
+
+
+async def test_whatever_a_tool_keeps_is_shown_and_can_be_set(keeping):
+    sessions = await keeping()
+    await sessions.call("one", "remember", name="counts", value={1: 2, b"k": {None: 3}})
+    pools = sessions.bench.pools
+    (status,) = pools.sessions("p")
+    assert json.loads(status.variables_json) == {"counts": {"1": 2, "b'k'": {"None": 3}}}
+    pools.set_variables("p", "one", msgpack.packb({"a": 1}))
+    assert (await sessions.call("one", "recall_texts"))["a"] == "1"
+    await sessions.call("two", "remember_an_array", name="much")
+    await sessions.call("two", "remember", name="little", value=1)
+    shown = {each.key: json.loads(each.variables_json) for each in pools.sessions("p")}
+    assert list(shown["two"]) == ["much", "little"]
+    pools.set_variables("p", "two", msgpack.packb({"much": None}))
+    assert await sessions.call("two", "recall") == {"little": 1}
+
+
+async def test_variables_that_are_nested_too_deeply_are_not_shown(keeping):
+    sessions = await keeping()
+    for key in ("one", "two"):
+        await sessions.call(key, "remember", name="a", value=1)
+    deep = b"\x81\xa1a" + b"\x91" * 1000 + b"\xc0"
+    sessions.bench.pools.set_variables("p", "one", deep)
+    shown = {each.key: each.variables_json for each in sessions.bench.pools.sessions("p")}
+    assert shown == {"one": '{"a": "nested too deeply to be shown"}', "two": '{"a": 1}'}
