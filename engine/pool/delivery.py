@@ -22,6 +22,9 @@ from engine.pool.worker import Worker
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder, Span
 
+HEDGE_SECONDS = 0.005
+"""How soon a command that had not begun is looked at again."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Command(Call):
@@ -120,7 +123,10 @@ class Delivery:
             call.slow = self._loop.call_later(seconds, self._hedge, call)
 
     def _hedge(self, call: Command) -> None:
-        if call.number not in self.scheduler.calls or not self.runs(call):
+        if call.number not in self.scheduler.calls:
+            return
+        if not self.runs(call):  # it is not slow, it has not begun
+            call.slow = self._loop.call_later(HEDGE_SECONDS, self._hedge, call)
             return
         self.newest += 1
         twin = replace(call, number=self.newest, worker="", expected=0.0, probe=False)
