@@ -170,7 +170,7 @@ class Lane(Talk):
             raise InvalidRequest(
                 f"tool {tool.name} {what} a stream: it is not to be run as a plain command",
                 subject=tool.name,
-                remedy="Stream it: `client.pools.stream`, or `citadel pool stream`",
+                remedy="Stream it: client.pools.on(POOL).stream(TOOL), citadel pool call --stream",
             )
         self._window = Giver(*about[frames.WINDOW])
         items: Iterator[Any] | AsyncIterator[Any] | None = None
