@@ -23,7 +23,7 @@ from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder, Span
 
 HEDGE_SECONDS = 0.005
-"""How soon a command that had not begun is looked at again."""
+"""How soon a command is looked at again that could have no second copy yet."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -125,15 +125,14 @@ class Delivery:
     def _hedge(self, call: Command) -> None:
         if call.number not in self.scheduler.calls:
             return
-        if not self.runs(call):  # it is not slow, it has not begun
+        twin = replace(call, number=self.newest + 1, worker="", expected=0.0, probe=False)
+        instructions = self.scheduler.hedge(call, twin) if self.runs(call) else []
+        if not instructions:  # it has not begun, or nobody is idle: perhaps soon
             call.slow = self._loop.call_later(HEDGE_SECONDS, self._hedge, call)
             return
         self.newest += 1
-        twin = replace(call, number=self.newest, worker="", expected=0.0, probe=False)
-        instructions = self.scheduler.hedge(call, twin)
-        if instructions:
-            self._recorder.count("citadel.command.attempts", pool=self._settings.name, kind="hedge")
-            self._tell("command.hedged", call, f"{call.tool} is slow: a second copy runs")
+        self._recorder.count("citadel.command.attempts", pool=self._settings.name, kind="hedge")
+        self._tell("command.hedged", call, f"{call.tool} is slow: a second copy runs")
         self.act(instructions)
 
     def _again(self, call: Command, seconds: float) -> None:
