@@ -7,8 +7,10 @@ lowest and the highest beside it. Nothing here judges: bars are stated in the ta
 
 from __future__ import annotations
 
+import asyncio
 import statistics
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -67,6 +69,26 @@ def interleaved(
         high=max(ratios),
         bar=bar,
     )
+
+
+async def cost_of_calls(
+    call: Callable[[], Awaitable[object]],
+    calls: int,
+    in_flight: int,
+    cost: Callable[[], float] = time.perf_counter,
+) -> float:
+    """The cost of a call, in the unit of `cost`, with so many at once."""
+    left = calls
+
+    async def lane() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await call()
+
+    began = cost()
+    await asyncio.gather(*(lane() for _ in range(in_flight)))
+    return (cost() - began) / calls
 
 
 def table(rows: Sequence[Ratio]) -> str:

@@ -19,7 +19,7 @@ from typing import Self
 
 import psutil
 
-from benchmarks.harness import Ratio, interleaved
+from benchmarks.harness import Ratio, cost_of_calls, interleaved
 from citadel.adapter import Adapter, tool
 from citadel.wire.messages import SamplingRule
 from engine.pool.options import QueueOptions
@@ -179,17 +179,7 @@ class PoolUnderTest:
 
 async def timed(call: Callable[[], Awaitable[None]], cost: Callable[[], float]) -> float:
     """The cost of a call, in µs: CALLS of them, IN_FLIGHT at once."""
-    left = CALLS
-
-    async def lane() -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            await call()
-
-    began = cost()
-    await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
-    return (cost() - began) / CALLS * 1e6
+    return await cost_of_calls(call, CALLS, IN_FLIGHT, cost) * 1e6
 
 
 def wall() -> float:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
 from typing import Any, Self
 
-from benchmarks.harness import Ratio, interleaved
+from benchmarks.harness import Ratio, cost_of_calls, interleaved
 from citadel.wire.messages import SamplingRule
 from engine.pool.options import RayOptions
 from engine.pool.pools import Pools
@@ -62,17 +61,7 @@ def _ratio(
 
 
 async def _timed(call: Call, calls: int) -> float:
-    left = calls
-
-    async def lane() -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            await call()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
-    return (time.perf_counter() - began) / calls * 1e6
+    return await cost_of_calls(call, calls, IN_FLIGHT) * 1e6
 
 
 class Pooled:

@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from benchmarks.harness import Ratio, interleaved
+from benchmarks.harness import Ratio, cost_of_calls, interleaved
 from citadel import values
 from citadel.adapter import Adapter, tool
 from citadel.wire.messages import SamplingRule
@@ -218,17 +218,7 @@ class _Ours:
 
 
 async def _timed(call: Callable[[], Awaitable[None]], calls: int, lanes: int = IN_FLIGHT) -> float:
-    left = calls
-
-    async def lane() -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            await call()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(lanes)))
-    return (time.perf_counter() - began) / calls * 1e3
+    return await cost_of_calls(call, calls, lanes) * 1e3
 
 
 def _serve(pipe: Connection) -> None:

@@ -25,7 +25,7 @@ import grpc.aio
 import psutil
 
 from benchmarks.grpc_echo import PATH
-from benchmarks.harness import Ratio, interleaved
+from benchmarks.harness import Ratio, cost_of_calls, interleaved
 from benchmarks.pool_calls import NO_ARGUMENTS, noop
 from citadel.client.batch import Batch
 from citadel.client.client import Client, connect
@@ -113,17 +113,7 @@ async def _open(stack: AsyncExitStack) -> tuple[Client, Batch]:
 
 
 async def _timed(call: Call, cost: Cost) -> float:
-    left = CALLS
-
-    async def lane() -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            await call()
-
-    began = cost()
-    await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
-    return (cost() - began) / CALLS * 1e6
+    return await cost_of_calls(call, CALLS, IN_FLIGHT, cost) * 1e6
 
 
 Cost = Callable[[], float]
