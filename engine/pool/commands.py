@@ -54,7 +54,9 @@ class Commands(Delivery):
             outcome: recorder.counter("citadel.commands", pool=settings.name, outcome=outcome)
             for outcome in ("done", "failed", "cancelled", "rejected", "shed")
         }
-        self._span = recorder.starter(source="pool", service=settings.name, pool=settings.name)
+        self._span = recorder.starter(
+            "command ", source="pool", service=settings.name, pool=settings.name
+        )
         self._took = recorder.duration("citadel.command.duration", settings.name)
         self.waited = recorder.duration("citadel.command.queued", settings.name)
 
@@ -125,7 +127,7 @@ class Commands(Delivery):
     def _call(self, command: PoolCommand, priority: int) -> Command:
         now = self._loop.time()
         span = self._span(
-            f"command {command.tool}",
+            command.tool,
             command.parent,
             command.mission,
             command.mission_class,
@@ -319,7 +321,7 @@ class Commands(Delivery):
             worker=worker,
             queued_seconds=queued,
             run_seconds=seconds,
-            trace_id=f"{call.span.trace_id:032x}",
+            trace_id=call.span.trace_id.to_bytes(16, "big").hex(),
             sampled=call.span.sampled,
         )
         if not isinstance(value, bytes):

@@ -23,7 +23,7 @@ from engine.telemetry.counter import Counter, CounterKey
 from engine.telemetry.encode import Row, attributes_json, clean, clean_text, foreign_row
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.ingest import COLUMNS, sound
-from engine.telemetry.sampling import Root, Sampler
+from engine.telemetry.sampling import RANDOM_MASK, Root, RootTuple, Sampler
 from engine.telemetry.span import MASK64, Span, UnkeptSpan, current_span
 
 QUEUE_LIMIT = 65_536
@@ -42,7 +42,7 @@ SpanSink = Callable[[Sequence[Row]], int]
 
 Parent = Span | SpanContext | None
 Starter = Callable[[str, Parent, str, str, str], Span]
-"""Starts a span: name, parent (None: a trace of its own), mission, mission class, Sentinel."""
+"""Starts a span: the rest of its name, parent (None: a new trace), mission, its class, Sentinel."""
 
 
 class SpanKeeper(Protocol):
@@ -152,25 +152,46 @@ class Recorder:
             self._fresh.popleft()
         return span
 
-    def starter(self, *, source: str, service: str, pool: str) -> Starter:
+    def starter(self, prefix: str, *, source: str, service: str, pool: str) -> Starter:
         """Starts spans that have these in common, for those who start many.
 
-        As `span`, but cheaper where the span begins a trace that the policy drops.
+        As `span`, named `prefix` and what it is told, but cheaper where the span begins a trace
+        that the policy drops: that is most of what happens when few traces are kept.
         """
         sampler, clock, bits = self.sampler, self.clock, self._bits
+        plain: dict[str, tuple[RootTuple, int]] = {}
+        rules = sampler.rules
+
+        def about(
+            what: str, mission: str, mission_class: str, sentinel: str
+        ) -> tuple[RootTuple, int]:
+            nonlocal rules
+            root = (mission_class, mission, sentinel, pool, source, prefix + what)
+            if rules is not sampler.rules:
+                plain.clear()
+                rules = sampler.rules
+            found = root, sampler.threshold(root)
+            if not (mission_class or mission or sentinel) and len(plain) < MAX_SERIES:
+                plain[what] = found
+            return found
 
         def start(
-            name: str, parent: Parent, mission: str, mission_class: str, sentinel: str
+            what: str, parent: Parent, mission: str, mission_class: str, sentinel: str
         ) -> Span:
             if parent is None:
+                found = None
+                if not (mission or mission_class or sentinel) and rules is sampler.rules:
+                    found = plain.get(what)
+                root, limit = found or about(what, mission, mission_class, sentinel)
                 trace_id = bits(128) or 1
-                about = (mission_class, mission, sentinel, pool, source, name)
-                if not sampler.begun(trace_id, about, clock()):
+                kept = (trace_id & RANDOM_MASK) >= limit
+                sampler.remember((trace_id, clock(), root, kept))
+                if not kept:
                     self._started += 1
                     return UnkeptSpan(self, trace_id, mission, mission_class, sentinel)
                 parent = SpanContext(trace_id, 0)
             return self.span(
-                name,
+                prefix + what,
                 parent=parent,
                 source=source,
                 service=service,
@@ -193,8 +214,7 @@ class Recorder:
 
     def finish_unkept(self, span: Span) -> None:
         """Counts an ended span that the policy drops; called by `UnkeptSpan.end`."""
-        self._ended += 1
-        self._sampled_out += 1
+        self._sampled_out += 1  # which says that it has ended, too
         if span.status == STATUS_ERROR:
             self.sampler.flag(span.trace_id)
 
@@ -209,17 +229,19 @@ class Recorder:
     def ingest_row(self, trace_id: int, about: Root, row: Row) -> bool:
         """Takes one ended span from elsewhere; whether it was kept."""
         self._started += 1
-        self._ended += 1
         taken = sound(row)
         if taken is None:
             self._dropped["invalid"] += 1
+            self._ended += 1
             return False
         kept = self.sampler.kept(trace_id, about, self.clock())
         if taken[7] == STATUS_ERROR:
             self.sampler.flag(trace_id)
         if not kept:
             self._sampled_out += 1
-        return kept and self._enqueue(taken)
+            return False
+        self._ended += 1
+        return self._enqueue(taken)
 
     def event(
         self,
@@ -310,11 +332,12 @@ class Recorder:
         if self._keeper is not None:
             kept, lost = self._keeper.written, self._keeper.lost
             dropped["store_failed"] = lost
+        ended = self._ended + self._sampled_out
         on_the_way = self._handed - kept - dropped["store_failed"]
         return LedgerReply(
             started=self._started,
             kept=kept,
-            in_flight=self._started - self._ended + len(self._queue) + on_the_way,
+            in_flight=self._started - ended + len(self._queue) + on_the_way,
             dropped=dropped,
         )
 

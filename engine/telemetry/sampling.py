@@ -7,8 +7,8 @@ are exact. The first rule that matches decides; when none does, the trace is kep
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from citadel.wire.messages import SamplingPreview, SamplingRule
 RANDOM_BITS = 56
 REMEMBERED_ROOTS = 65_536
 """Decisions that are remembered, at least: for spans still to come, and for previews. At most it is
-twice as many: they are forgotten by the half, which costs nothing a trace."""
+four times as many: they are forgotten many at a time, which costs nothing a trace."""
 MAX_RULES = 256
 _MATCHES_REMEMBERED = 4_096
 _KEEP_ALL = 0
@@ -26,7 +26,7 @@ DEFAULT_RULES = (
     SamplingRule(id="critical", mission_class="critical", rate=1.0),
     SamplingRule(id="training", mission_class="training", rate=0.1),
 )
-_MASK = 2**RANDOM_BITS - 1
+RANDOM_MASK = 2**RANDOM_BITS - 1
 
 
 class Root(NamedTuple):
@@ -42,8 +42,8 @@ class Root(NamedTuple):
 
 RootTuple = tuple[str, str, str, str, str, str]
 """A Root, or a plain tuple of the same texts, which is made faster."""
-_Decision = tuple[int, RootTuple, bool]
-"""When it was made, about what, and whether the trace is kept."""
+Decision = tuple[int, int, RootTuple, bool]
+"""Of which trace, when it was made, about what, and whether the trace is kept."""
 
 
 def threshold(rate: float) -> int:
@@ -95,7 +95,7 @@ def match(rules: Sequence[SamplingRule], root: Root) -> SamplingRule | None:
 def decide(rules: Sequence[SamplingRule], trace_id: int, root: Root) -> bool:
     """Whether the trace is kept."""
     rule = match(rules, root)
-    return rule is None or (trace_id & _MASK) >= threshold(rule.rate)
+    return rule is None or (trace_id & RANDOM_MASK) >= threshold(rule.rate)
 
 
 class Sampler:
@@ -103,8 +103,13 @@ class Sampler:
 
     def __init__(self, rules: Iterable[SamplingRule] = DEFAULT_RULES) -> None:
         self.rules = validated(rules)
-        self._recent: dict[int, _Decision] = {}
-        self._older: dict[int, _Decision] = {}
+        # Most traces are never asked for again: their decisions are looked up by nobody, so they
+        # are put in order only when somebody asks.
+        self._newest: deque[Decision] = deque(maxlen=REMEMBERED_ROOTS)
+        self.remember: Callable[[Decision], None] = self._newest.append
+        """Takes the decision for a trace that has just been named."""
+        self._recent: dict[int, Decision] = {}
+        self._older: dict[int, Decision] = {}
         self._flagged: set[int] = set()
         self._thresholds: dict[RootTuple, int] = {}
 
@@ -120,45 +125,51 @@ class Sampler:
 
         The traces that were asked for longest ago are forgotten first.
         """
+        self._order()
         known = self._recent.get(trace_id)
         if known is not None:
-            return known[2]
+            return known[3]
         known = self._older.pop(trace_id, None)
         if known is None:
             return self.begun(trace_id, root, now_ns, sampled_by_caller=sampled_by_caller)
-        self._recent[trace_id] = known
-        if len(self._recent) > REMEMBERED_ROOTS:
-            self._forget()
-        return known[2]
+        self.remember(known)
+        return known[3]
 
     def begun(
         self, trace_id: int, root: RootTuple, now_ns: int, *, sampled_by_caller: bool = True
     ) -> bool:
         """The decision for a trace that was never asked for before: it has just been named."""
-        limit = self._thresholds.get(root)
-        if limit is None:
-            limit = self._threshold(root)
-        kept = sampled_by_caller and (trace_id & _MASK) >= limit
-        self._recent[trace_id] = (now_ns, root, kept)
-        if len(self._recent) > REMEMBERED_ROOTS:
-            self._forget()
+        kept = sampled_by_caller and (trace_id & RANDOM_MASK) >= self.threshold(root)
+        self.remember((trace_id, now_ns, root, kept))
         return kept
+
+    def threshold(self, root: RootTuple) -> int:
+        """Traces with such a root whose random bits are below it are dropped."""
+        limit = self._thresholds.get(root)
+        if limit is None:  # found once for all roots that look the same
+            rule = match(self.rules, Root(*root))
+            limit = _KEEP_ALL if rule is None else threshold(rule.rate)
+            if len(self._thresholds) >= _MATCHES_REMEMBERED:
+                self._thresholds.clear()
+            self._thresholds[root] = limit
+        return limit
 
     def flag(self, trace_id: int) -> None:
         """Marks a trace as one with an error or a guard's flag, for previews."""
+        self._order()
         if trace_id in self._recent or trace_id in self._older:
             self._flagged.add(trace_id)
 
     def preview(self, rules: Iterable[SamplingRule], since_ns: int) -> SamplingPreview:
         """What the rules would have kept of the remembered traces since then: exact."""
         checked = validated(rules)
-        past = [known for known in self._remembered() if known[1][0] >= since_ns]
+        past = [known for known in self._remembered() if known[1] >= since_ns]
         matched: Counter[str] = Counter()
         kept_now = kept_then = flagged_lost = 0
-        for trace_id, (_, root, kept) in past:
+        for trace_id, _, root, kept in past:
             rule = match(checked, Root(*root))
             matched[rule.id if rule else "default"] += 1
-            then = rule is None or (trace_id & _MASK) >= threshold(rule.rate)
+            then = rule is None or (trace_id & RANDOM_MASK) >= threshold(rule.rate)
             kept_now += kept
             kept_then += then
             flagged_lost += trace_id in self._flagged and kept and not then
@@ -170,19 +181,19 @@ class Sampler:
             matched=dict(matched),
         )
 
-    def _remembered(self) -> Iterator[tuple[int, _Decision]]:
-        yield from self._older.items()
-        yield from self._recent.items()
+    def _remembered(self) -> Iterator[Decision]:
+        self._order()
+        yield from self._older.values()
+        yield from self._recent.values()
 
-    def _forget(self) -> None:
-        self._older, self._recent = self._recent, {}
-        self._flagged.intersection_update(self._older)
-
-    def _threshold(self, root: RootTuple) -> int:
-        """Finds it once for all roots that look the same."""
-        rule = match(self.rules, Root(*root))
-        limit = _KEEP_ALL if rule is None else threshold(rule.rate)
-        if len(self._thresholds) >= _MATCHES_REMEMBERED:
-            self._thresholds.clear()
-        self._thresholds[root] = limit
-        return limit
+    def _order(self) -> None:
+        """Puts what was decided since it was last done where it is found by its trace."""
+        newest = self._newest
+        if not newest:
+            return
+        for known in newest:
+            self._recent[known[0]] = known
+        newest.clear()
+        if len(self._recent) > REMEMBERED_ROOTS:
+            self._older, self._recent = self._recent, {}
+            self._flagged.intersection_update(self._older)

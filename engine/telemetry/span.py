@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_EVENTS = 128
 """Events a span keeps; the number dropped is an attribute."""
 MASK64 = 2**64 - 1
+_ENDED = 1
+"""Stands for a time that is of no interest."""
 
 current_span: ContextVar[Span | None] = ContextVar("citadel_span", default=None)
 """The span that the present task is in."""
@@ -187,16 +189,24 @@ class UnkeptSpan(Span):
     ) -> None:
         self._recorder = recorder
         self.trace_id = trace_id
-        self.span_id = trace_id & MASK64 or 1
         self.mission = mission
         self.mission_class = mission_class
         self.sentinel = sentinel
         self.end_ns = 0
         self.status = STATUS_UNSET
-        self._context = None
+
+    @property
+    def span_id(self) -> int:  # type: ignore[override]
+        """An id as good as any: nobody will look for it."""
+        return self.trace_id & MASK64 or 1
+
+    @property
+    def context(self) -> SpanContext:
+        """Ids and that the trace is not kept, to hand on."""
+        return SpanContext(self.trace_id, self.span_id, sampled=False)
 
     def end(self, end_ns: int | None = None) -> None:
-        """Ends it; a second call does nothing."""
+        """Ends it; a second call does nothing. When that was is not kept either."""
         if not self.end_ns:
-            self.end_ns = self._recorder.clock() if end_ns is None else end_ns
+            self.end_ns = end_ns or _ENDED
             self._recorder.finish_unkept(self)

@@ -108,6 +108,19 @@ def test_the_traces_in_use_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     assert not sampler._flagged
 
 
+def test_traces_that_nobody_asks_for_are_counted_and_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampling, "REMEMBERED_ROOTS", 100)
+    sampler = Sampler([SamplingRule(id="none", rate=0.0)])
+    for number in range(1, 1_001):
+        assert not sampler.begun(number, Root(), number)
+    assert sampler.preview([], 0).traces == 100
+    assert sampler.preview([], 951).traces == 50, "the newest are those that are remembered"
+    sampler.replace([SamplingRule(id="all", rate=1.0)])
+    assert not sampler.kept(950, Root(), 0), "one that is asked for late is decided as it was"
+
+
 @given(policies, policies, st.lists(st.tuples(ids, roots, st.booleans()), max_size=30))
 def test_a_preview_is_what_would_have_happened(
     now: list[SamplingRule], then: list[SamplingRule], traces: list[tuple[int, Root, bool]]
