@@ -26,7 +26,6 @@ from typing import NamedTuple
 import msgpack
 import psutil
 
-from citadel.adapter import Adapter, cancelled, tool
 from citadel.errors import (
     Cancelled,
     CitadelError,
@@ -59,56 +58,6 @@ SHOWN = 20
 """Lines of what is wrong that are printed."""
 END_SECONDS = 30.0
 """How long the pool's processes may take to be gone."""
-
-
-class Rough(Adapter):
-    """What tools do in a bad day."""
-
-    hoard: list[bytearray]
-
-    def setup(self) -> None:
-        """Begins without a leak."""
-        self.hoard = []
-
-    @tool
-    def noop(self) -> None:
-        """Does nothing."""
-
-    @tool
-    def add(self, a: int, b: int) -> int:
-        """Adds two numbers."""
-        return a + b
-
-    @tool
-    def leak(self, size: int) -> None:
-        """Keeps memory until its worker is recycled."""
-        self.hoard.append(bytearray(size))
-
-    @tool
-    def flood(self, lines: int) -> None:
-        """Prints a lot."""
-        sys.stdout.write("flood\n" * lines)
-
-    @tool
-    def fail(self) -> None:
-        """Raises."""
-        raise ValueError("as asked")
-
-    @tool
-    def die(self) -> None:
-        """Kills its own worker."""
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    @tool
-    def wait(self) -> None:
-        """Waits to be cancelled."""
-        while not cancelled():
-            time.sleep(0.001)
-
-    @tool
-    def large(self, data: bytes) -> bytes:
-        """Gives back what it got."""
-        return data
 
 
 class Turn(NamedTuple):
@@ -216,6 +165,7 @@ async def _lane(
             me = psutil.Process()
             found.rss.append(me.memory_info().rss)
             found.descriptors.append(me.num_fds())
+            print(f"{number:,} of {commands:,}, {_mib(found.rss[-1])}", flush=True)
         names = [f"c{number}"]
         if chance.random() < FLOOD_SHARE:
             names += [f"c{number}-{more}" for more in range(FLOOD)]
@@ -295,7 +245,7 @@ async def _pools(workers: int) -> AsyncIterator[Pools]:
     recorder = Recorder(Sampler((SamplingRule(id="some", rate=0.01),)), publish=hub.publish)
     settings = PoolSettings(
         name=POOL,
-        adapter="benchmarks.soak:Rough",
+        adapter="benchmarks.rough:Rough",
         size=workers,
         queue_limit=QUEUE_LIMIT,
         grace_seconds=0.5,
@@ -333,7 +283,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
-    print(f"seed {options.seed}")
+    print(f"seed {options.seed}", flush=True)
     wrong = asyncio.run(soak(options.commands, workers=options.workers, seed=options.seed))
     for line in wrong[:SHOWN]:
         print(f"WRONG: {line}")
