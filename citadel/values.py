@@ -32,6 +32,8 @@ Default = Callable[[Any], Any]
 # multiple of 16, raw bytes.
 APART = 5
 """An extension type: u8 which of those, u32 which buffer, and the header."""
+BYTES = 7
+"""What only APART names: the buffer is the value, as bytes; there is no header."""
 JOINED = 6
 """A whole value, never inside another: u32 buffers, u64 bytes of the head, u64 bytes of each; then,
 each at a multiple of 64 from the value's first byte, the head and the buffers."""
@@ -117,23 +119,29 @@ class Parcel:
 class Encoder:
     """Packs values. It keeps its packer, so it is for one thread at a time."""
 
-    __slots__ = ("_buffers", "_default", "_packer", "_threshold")
+    __slots__ = ("_apart", "_buffers", "_default", "_packer", "_threshold")
 
     def __init__(self, default: Default | None = None) -> None:
+        self._apart = False
         self._default = default
         self._buffers: list[memoryview] = []
         self._threshold = THRESHOLD_BYTES
         self._packer = msgpack.Packer(default=self._extended)
 
-    def parts(self, value: Any, threshold: int = THRESHOLD_BYTES) -> Parcel:
+    def parts(
+        self, value: Any, threshold: int = THRESHOLD_BYTES, *, bytes_apart: bool = False
+    ) -> Parcel:
         """The value with buffers of at least `threshold` bytes apart: they are not copied.
+
+        Bytes that are the value, or a value of its map, are buffers too with `bytes_apart`; else
+        they are pieces of the head, which is plain msgpack then.
 
         Raises:
             TypeError, ValueError, OverflowError: the value cannot be sent; the text says why.
             BufferError: memory that no other process can be given, such as a device's.
             MessageTooLarge: bytes of 4 GiB and more, which msgpack has no length for.
         """
-        self._threshold, self._buffers = threshold, []
+        self._threshold, self._buffers, self._apart = threshold, [], bytes_apart
         try:
             head = self._head(value, threshold)
         except BaseException:
@@ -145,7 +153,7 @@ class Encoder:
 
     def _head(self, value: Any, threshold: int) -> tuple[Buffer, ...]:
         if isinstance(value, bytes) and len(value) >= threshold:
-            return (_bin(len(value)), value)
+            return self._large(value)
         if type(value) is dict and 0 < len(value) <= MAX_SCAN:
             large = [
                 key
@@ -162,10 +170,18 @@ class Encoder:
         for key, each in value.items():
             pieces.append(self._packer.pack(key))
             if isinstance(each, bytes) and len(each) >= self._threshold:
-                pieces += [_bin(len(each)), each]
+                pieces += self._large(each)
             else:
                 pieces.append(self._packer.pack(each))
         return tuple(pieces)
+
+    def _large(self, value: bytes) -> tuple[Buffer, ...]:
+        """Large bytes, not copied."""
+        if not self._apart or len(self._buffers) >= MAX_BUFFERS:
+            return _bin(len(value)), value
+        self._buffers.append(memoryview(value))
+        apart = _APART.pack(BYTES, len(self._buffers) - 1)
+        return (self._packer.pack(msgpack.ExtType(APART, apart)),)
 
     def _extended(self, value: Any) -> Any:
         """For msgpack's `default` hook."""
@@ -195,21 +211,27 @@ def pack(value: Any, default: Default | None = None) -> bytes:
     Raises:
         InvalidRequest: the value cannot be sent; says why and what to do.
     """
-    return pack_parts(value, THRESHOLD_BYTES, default).joined()
+    return _packed(value, THRESHOLD_BYTES, default, bytes_apart=False).joined()
 
 
 def pack_parts(value: Any, threshold: int, default: Default | None = None) -> Parcel:
     """A value whose buffers of at least `threshold` bytes stay where they are.
 
+    So do bytes of that size that are the value, or a value of its map.
+
     Raises:
         InvalidRequest: the value cannot be sent; says why and what to do.
     """
+    return _packed(value, threshold, default, bytes_apart=True)
+
+
+def _packed(value: Any, threshold: int, default: Default | None, *, bytes_apart: bool) -> Parcel:
     # A `default` may pack something itself: who has the thread's encoder takes it away meanwhile.
     encoder: Encoder | None = getattr(_spare, "encoder", None) if default is None else None
     _spare.encoder = None
     encoder = encoder or Encoder(default)
     try:
-        parcel = encoder.parts(value, threshold)
+        parcel = encoder.parts(value, threshold, bytes_apart=bytes_apart)
     except (TypeError, ValueError, OverflowError, BufferError) as error:
         raise InvalidRequest(
             f"the value cannot be sent: {error}",
@@ -262,9 +284,10 @@ def unpack_parts(head: Buffer, buffers: Sequence[memoryview]) -> Any:
     Raises:
         WireError: the head is no msgpack, or a buffer is not what the head claims.
     """
+    copies: dict[int, bytes] = {}
 
     def hook(code: int, data: bytes) -> Any:
-        return _restored(code, data, buffers)
+        return _restored(code, data, buffers, copies)
 
     try:
         return msgpack.unpackb(head, strict_map_key=False, ext_hook=hook)
@@ -274,7 +297,9 @@ def unpack_parts(head: Buffer, buffers: Sequence[memoryview]) -> Any:
         raise WireError(f"a value is no msgpack: {error}") from None
 
 
-def _restored(code: int, data: bytes, buffers: Sequence[memoryview]) -> Any:
+def _restored(
+    code: int, data: bytes, buffers: Sequence[memoryview], copies: dict[int, bytes]
+) -> Any:
     if not ARRAY <= code <= JOINED:
         return msgpack.ExtType(code, data)
     if code == JOINED:
@@ -283,8 +308,13 @@ def _restored(code: int, data: bytes, buffers: Sequence[memoryview]) -> Any:
         if len(data) < _APART.size:
             raise WireError("a buffer is named by too few bytes")
         code, index = _APART.unpack_from(data)
-        if index >= len(buffers) or not ARRAY <= code <= ARROW:
+        if index >= len(buffers) or not (ARRAY <= code <= ARROW or code == BYTES):
             raise WireError(f"buffer {index} of kind {code} is named, {len(buffers)} are there")
+        if code == BYTES:
+            # Once: a head that names a buffer a million times takes no more memory for it.
+            if index not in copies:
+                copies[index] = bytes(buffers[index])
+            return copies[index]
         return arrays.put_together(code, data[_APART.size :], buffers[index].toreadonly())
     if len(data) < _LENGTH.size:
         raise WireError("an extension has no header")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -102,6 +103,7 @@ class Memory:
         self.threshold = settings.memory.threshold_bytes
         self._settings = settings
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._slab: slabs.Slab | None = None
         self._descriptor = -1
         self._leases = Leases(0)
@@ -252,10 +254,11 @@ class Memory:
         size = sum(length for _, length in spots)
         if size > self._settings.max_result_bytes:
             raise WireError(f"its result has {size} bytes, more than it may return")
-        pieces = [memoryview(results.slab.read(*spot)) for spot in spots]
-        first = head if head is not None else bytes(pieces.pop(0))
+        pieces = [results.slab.memory(*spot) for spot in spots]
+        first = head if head is not None else pieces.pop(0)
+        joined = Parcel((first,), tuple(pieces)).joined()
         self._done(worker, results, [list(spot) for spot in spots])
-        return Parcel((first,), tuple(pieces)).joined()
+        return joined
 
     def discard(self, worker: Worker, value: Any) -> None:
         """A result that nobody waits for any more."""
@@ -373,12 +376,17 @@ class Memory:
 
     def _over_here(self, call: Callable[..., None], *arguments: Any) -> Callable[[], None]:
         """What the garbage collector calls, in any thread, to have something called here."""
-        return partial(_soon, self._loop, call, *arguments)
+        return partial(_soon, self._loop, self._thread, call, *arguments)
 
 
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:
+def _soon(
+    loop: asyncio.AbstractEventLoop, thread: int, call: Callable[..., None], *arguments: Any
+) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody counts any more
-        loop.call_soon_threadsafe(call, *arguments)
+        if threading.get_ident() == thread:
+            loop.call_soon(call, *arguments)  # it is awake: no byte through its own pipe
+        else:
+            loop.call_soon_threadsafe(call, *arguments)
 
 
 def _value(value: Any) -> tuple[bytes | None, list[Any]]:

@@ -82,7 +82,8 @@ class Packing:
                 if len(packed) < self._workspace.threshold:
                     return packed
                 return self._large(values.Parcel((packed,)), tool, parts)
-        return self._large(self._parcel(result, self._workspace.threshold), tool, parts)
+        parcel = self._parcel(result, self._workspace.threshold, bytes_apart=parts)
+        return self._large(parcel, tool, parts)
 
     def item(self, item: Any) -> bytes:
         """An item of an output stream.
@@ -139,9 +140,11 @@ class Packing:
         first = views.pop(0) if head is None else head
         return values.unpack_parts(first, views) if views else values.unpack(first)
 
-    def _parcel(self, value: Any, threshold: int = values.THRESHOLD_BYTES) -> values.Parcel:
+    def _parcel(
+        self, value: Any, threshold: int = values.THRESHOLD_BYTES, *, bytes_apart: bool = False
+    ) -> values.Parcel:
         try:
-            return self._encoder.parts(value, threshold)
+            return self._encoder.parts(value, threshold, bytes_apart=bytes_apart)
         except MessageTooLarge:
             raise
         except BaseException as error:

@@ -5,6 +5,7 @@ import math
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -105,9 +106,39 @@ def test_what_msgpack_knows_is_as_it_was() -> None:
 
 def test_large_bytes_are_not_copied_into_the_head() -> None:
     large = bytes(100_000)
-    parcel = values.pack_parts({"data": large, "n": 1}, 4096)
+    parcel = values.Encoder().parts({"data": large, "n": 1}, 4096)
     assert any(piece is large for piece in parcel.head)
     assert values.unpack(parcel.joined()) == {"data": large, "n": 1}
+
+
+@pytest.mark.parametrize("make", [bytes, lambda size: {"data": bytes(size), "n": 1}])
+def test_large_bytes_are_a_buffer_apart_and_come_back_as_bytes(make: Callable[[int], Any]) -> None:
+    value = make(100_000)
+    parcel = values.pack_parts(value, 4096)
+    assert [each.nbytes for each in parcel.buffers] == [100_000]
+    assert parcel.head_bytes < 100
+    found = parcel.unpacked()
+    assert found == value
+    assert type(found["data"] if isinstance(found, dict) else found) is bytes
+    assert values.unpack(parcel.joined()) == value
+
+
+def test_packed_large_bytes_are_plain_msgpack() -> None:
+    value = {"data": bytes(100_000), "n": 1}
+    assert msgpack.unpackb(values.pack(value)) == value
+
+
+def test_bytes_that_are_named_often_are_copied_once() -> None:
+    (head,) = values.pack_parts(bytes(100_000), 4096).head
+    many = values.unpack_parts(b"\xdc\x03\xe8" + bytes(head) * 1000, [memoryview(bytes(100_000))])
+    assert len(many) == 1000
+    assert len({id(each) for each in many}) == 1
+
+
+def test_bytes_apart_are_only_taken_from_buffers_that_are_there() -> None:
+    (head,) = values.pack_parts(bytes(100_000), 4096).head
+    with pytest.raises(WireError, match="buffer 0 of kind 7"):
+        values.unpack_parts(head, [])
 
 
 def test_buffers_come_back_as_read_only_views_with_their_format() -> None:

@@ -95,6 +95,10 @@ async def test_large_bytes_stay_bytes(make) -> None:
     large = bytes(range(256)) * 4096
     assert await call(bench, "echo", value=large) == large
     assert await parts(bench, "echo", value=large) == large
+    found = (await bench.pools.submit_parts(command("echo", value=large))).parcel
+    assert [each.nbytes for each in found.buffers] == [len(large)], "it is read where it lies"
+    assert found.unpacked() == large
+    del found
     packed = msgpack.packb({"value": large})
     result = await bench.pools.submit(PoolCommand(id="z", pool="p", tool="echo", arguments=packed))
     assert result.value == msgpack.packb(large), "a client of plain msgpack reads it"
@@ -218,6 +222,7 @@ async def test_without_a_slab_all_goes_on_the_link(make) -> None:
     bench = await make(ADAPTER, memory=MemoryOptions(slab_bytes=0))
     wanted = np.arange(LARGE, dtype="<f8")
     np.testing.assert_array_equal(await parts(bench, "echo", value=wanted), wanted)
+    assert await parts(bench, "echo", value=wanted.tobytes()) == wanted.tobytes()
     assert bench.status.slab_bytes == 0
     with pytest.raises(QuotaExceeded):
         bench.pools.lease("p", 1)
