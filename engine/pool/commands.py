@@ -20,7 +20,8 @@ from engine.pool.answers import error_of, ingest
 from engine.pool.autoscale import Load
 from engine.pool.crew import Crew
 from engine.pool.delivery import Command, Delivery
-from engine.pool.memory import Memory, Placed, PoolResult
+from engine.pool.memory import Memory, Placed
+from engine.pool.results import PoolResult
 from engine.pool.scheduler import NORMAL, Call
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.pool.worker import Worker

@@ -1,52 +1,37 @@
-"""A pool's shared memory: where the engine puts large arguments, and finds large results.
+"""A pool's shared memory: where the engine puts large values for its workers.
 
 Loop thread only; what the garbage collector says comes over to it. The pool has one slab that the
 engine writes and all its workers read, and one a worker that the worker writes and the engine
-reads. Blocks have holders, so one is used again only when neither a command, nor a worker, nor a
-caller of this process has it. What a worker says about blocks is checked; one that lies is killed.
+reads (`results`). Blocks have holders, so one is used again only when neither a command, nor a
+worker, nor a caller of this process has it. What a worker says about blocks is checked; one that
+lies is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from citadel.errors import MessageTooLarge, QuotaExceeded, WireError
-from citadel.values import Parcel
-from citadel.wire.messages import CommandResult
+from citadel.values import Buffer, Parcel
 from engine.pool import frames, slabs
-from engine.pool.leaks import Leaks
 from engine.pool.leases import Block, Leases
+from engine.pool.results import ENGINE, Results, WorkerSlab, as_place
 from engine.pool.settings import PoolSettings
 from engine.pool.worker import Worker
 from engine.telemetry.recorder import Recorder
+
+if TYPE_CHECKING:
+    from engine.pool.delivery import Command
 
 COPY_BYTES = 4 * 2**20
 """What is copied before the loop has its turn again, about a millisecond."""
 FRAME_ROOM = 64 * 1024
 """What a frame needs beside its arguments."""
-_ENGINE = ""
-"""The holder that is a command of this engine, or a caller in its process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolResult(CommandResult):
-    """The result of a command whose caller is in this process, not copied; `value` is empty."""
-
-    parcel: Parcel
-    """Arrays that `unpack_parts` makes of it hold their block until nothing refers to them."""
-
-    @classmethod
-    def of(cls, result: CommandResult, parcel: Parcel) -> PoolResult:
-        """A result whose value is a parcel."""
-        told = {each.name: getattr(result, each.name) for each in fields(result)}
-        return cls(**told, parcel=parcel)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,18 +42,6 @@ class Placed:
     """None: it is the first of the places."""
     places: list[list[int]]
     blocks: list[Block]
-
-
-@dataclass(slots=True, eq=False)
-class _Results:
-    """A worker's slab, as the engine sees it."""
-
-    slab: slabs.Slab
-    descriptor: int
-    held: set[Block] = field(default_factory=set[Block])
-    done: list[list[int]] = field(default_factory=list[list[int]])
-    """Places that the worker will be told it can use again."""
-    done_bytes: int = 0
 
 
 class Lease:
@@ -94,21 +67,16 @@ class Lease:
         return np.ndarray(wanted, dtype, self.memory)
 
 
-class Memory:
+class Memory(Results):
     """The shared memory of one pool and its workers."""
 
     def __init__(self, settings: PoolSettings, recorder: Recorder) -> None:
-        local = slabs.AVAILABLE and settings.backend == "local"
-        self.size = settings.memory.slab_bytes if local else 0
+        super().__init__(settings, recorder)
         self.threshold = settings.memory.threshold_bytes
-        self._settings = settings
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self._slab: slabs.Slab | None = None
         self._descriptor = -1
         self._leases = Leases(0)
-        self._results: dict[str, _Results] = {}
-        self._leaks = Leaks(settings.name, settings.memory.leak_seconds, recorder)
+        self._lent: dict[int, list[Block]] = {}
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────
 
@@ -123,7 +91,7 @@ class Memory:
         self._open()
         self.gone(worker)
         descriptor = slabs.create(self.size)
-        self._results[worker] = _Results(slabs.reader(descriptor), descriptor)
+        self._results[worker] = WorkerSlab(slabs.reader(descriptor), descriptor)
         return {slabs.ARGUMENTS: self._descriptor, slabs.RESULTS: descriptor}
 
     def settled(self, worker: str) -> None:
@@ -159,7 +127,7 @@ class Memory:
         """
         if self.size:
             self._open()
-        block = self._leases.new(nbytes, _ENGINE)
+        block = self._leases.new(nbytes, ENGINE)
         if block is None:
             raise QuotaExceeded(
                 f"the slab of pool {self._settings.name} has no room for {nbytes} bytes:"
@@ -186,7 +154,49 @@ class Memory:
             found.append(memory)
         return tuple(found)
 
-    def place(self, arguments: bytes, buffers: Sequence[memoryview]) -> Placed:
+    async def bring_value(self, value: bytes | Parcel) -> Parcel:
+        """An item as a parcel; what is very large of it is in the slab."""
+        parcel = Parcel.of(value) if isinstance(value, bytes) else value
+        head = parcel.head[0] if len(parcel.head) == 1 else b"".join(parcel.head)
+        if parcel.nbytes <= COPY_BYTES:
+            return Parcel((head,), parcel.buffers)
+        first, *rest = await self.bring((memoryview(head), *parcel.buffers))
+        return Parcel((first,), tuple(rest))
+
+    def lend(self, worker: Worker, value: bytes | Parcel, call: Command) -> bytes | list[Any]:
+        """What a running command is given besides, as its frame says it: an item, or a reply.
+
+        Large ones are [head or None, places] in the slab: the worker has them until it says
+        otherwise, and what it has long after its command is a leak.
+
+        Raises:
+            MessageTooLarge: neither the slab nor the link has room for it.
+        """
+        parcel = value if isinstance(value, Parcel) else Parcel((value,))
+        if parcel.nbytes < self.threshold:
+            return parcel.joined()
+        head = parcel.head[0] if len(parcel.head) == 1 else b"".join(parcel.head)
+        placed = self.place(head, parcel.buffers)
+        places = self.sent(placed, worker.id)
+        for block in placed.blocks:
+            self._drop(block)
+        if not places:
+            assert placed.head is not None
+            return placed.head
+        lent = self._lent.get(call.number)
+        if lent is None:
+            lent = self._lent[call.number] = []
+            call.future.add_done_callback(partial(self._gave, call.number, call.name, call.tool))
+        lent[:] = [*(block for block in lent if block.holders), *placed.blocks]
+        return [placed.head, places]
+
+    def _gave(self, number: int, command: str, tool: str, _: object) -> None:
+        """A command that was lent something has ended."""
+        for block in self._lent.pop(number):
+            if block.holders:
+                self._leaks.watch(block, command, tool)
+
+    def place(self, arguments: Buffer, buffers: Sequence[memoryview]) -> Placed:
         """Puts a command's arguments where its worker reads them; into a frame when there is room.
 
         Raises:
@@ -194,11 +204,11 @@ class Memory:
         """
         large = len(arguments) >= self.threshold
         pieces = [memoryview(arguments), *buffers] if large else list(buffers)
-        placed = Placed(None if large else arguments, [], [])
+        placed = Placed(None if large else bytes(arguments), [], [])
         for piece in pieces:
             found = self._inside(piece)
             if found is not None:
-                self._leases.hold(found[0], _ENGINE)
+                self._leases.hold(found[0], ENGINE)
             elif (found := self._copied(piece)) is None:
                 self._release(placed)
                 return self._on_the_link(arguments, buffers)
@@ -223,54 +233,13 @@ class Memory:
         """Takes [RELEASED, places]: a worker is done with blocks of the pool's slab."""
         try:
             for place in item[1]:
-                offset, length = _place(place)
+                offset, length = as_place(place)
                 block = self._leases.around(offset, length)
                 if block is None or not self._leases.drop(block, worker.id):
                     raise WireError(f"it released {length} bytes at {offset}, which it has not")
                 self._freed(block)
         except WireError as error:
             worker.kill(f"it sent garbage: {error}")
-
-    # ── results ──────────────────────────────────────────────────────────────────────────────
-
-    def taken(
-        self, worker: Worker, value: Any, command: str, tool: str, *, parts: bool
-    ) -> bytes | Parcel:
-        """A result that is in a worker's slab: as bytes, or as a parcel of views.
-
-        Raises:
-            WireError: the worker has no such blocks.
-        """
-        results = self._results.get(worker.id)
-        head, places = _value(value)
-        if results is None:
-            raise WireError("it speaks of a slab that it has not")
-        spots = [_place(place) for place in places]
-        for offset, length in spots:
-            if offset + length > results.slab.size:
-                raise WireError(f"it speaks of {length} bytes at {offset} of its slab")
-        if parts:
-            return self._viewed(worker, results, head, spots, (command, tool))
-        size = sum(length for _, length in spots)
-        if size > self._settings.max_result_bytes:
-            raise WireError(f"its result has {size} bytes, more than it may return")
-        pieces = [results.slab.memory(*spot) for spot in spots]
-        first = head if head is not None else pieces.pop(0)
-        joined = Parcel((first,), tuple(pieces)).joined()
-        self._done(worker, results, [list(spot) for spot in spots])
-        return joined
-
-    def discard(self, worker: Worker, value: Any) -> None:
-        """A result that nobody waits for any more."""
-        if (results := self._results.get(worker.id)) is not None:
-            self._done(worker, results, [list(_place(place)) for place in _value(value)[1]])
-
-    def tell(self, worker: Worker) -> None:
-        """Tells a worker which of its blocks it can use again; before it is given a command."""
-        results = self._results.get(worker.id)
-        if results is not None and results.done:
-            worker.send([frames.RELEASE, results.done])
-            results.done, results.done_bytes = [], 0
 
     # ── what is there ────────────────────────────────────────────────────────────────────────
 
@@ -309,13 +278,13 @@ class Memory:
 
     def _copied(self, piece: memoryview) -> tuple[Block, int] | None:
         """A new block with a copy of a buffer."""
-        block = self._leases.new(piece.nbytes, _ENGINE) if self._slab else None
+        block = self._leases.new(piece.nbytes, ENGINE) if self._slab else None
         if block is None or self._slab is None:
             return None
         self._slab.write(block.offset, piece)
         return block, block.offset
 
-    def _on_the_link(self, arguments: bytes, buffers: Sequence[memoryview]) -> Placed:
+    def _on_the_link(self, arguments: Buffer, buffers: Sequence[memoryview]) -> Placed:
         parcel = Parcel((arguments,), tuple(buffers))
         if parcel.nbytes > frames.MAX_FRAME_BYTES - FRAME_ROOM:
             raise MessageTooLarge(
@@ -331,77 +300,5 @@ class Memory:
             self._drop(block)
 
     def _drop(self, block: Block) -> None:
-        self._leases.drop(block, _ENGINE)
+        self._leases.drop(block, ENGINE)
         self._freed(block)
-
-    def _freed(self, block: Block) -> None:
-        """Forgets what was to be watched, when nobody has the block any more."""
-        if not block.holders:
-            self._leaks.forget(block)
-
-    def _viewed(
-        self,
-        worker: Worker,
-        results: _Results,
-        head: bytes | None,
-        spots: list[tuple[int, int]],
-        command: tuple[str, str],
-    ) -> Parcel:
-        views: list[memoryview] = []
-        for number, (offset, length) in enumerate(spots):
-            if head is None and not number:
-                # A head is read more than once: the worker must not change it meanwhile.
-                head = results.slab.read(offset, length)
-                self._done(worker, results, [[offset, length]])
-                continue
-            block = Block(offset, length, {_ENGINE: 1})
-            results.held.add(block)
-            gone = self._over_here(self._returned, worker, results, block)
-            views.append(results.slab.view(offset, length, gone))
-            self._leaks.watch(block, *command)
-        return Parcel((head or b"",), tuple(views))
-
-    def _returned(self, worker: Worker, results: _Results, block: Block) -> None:
-        results.held.discard(block)
-        block.holders.clear()
-        self._freed(block)
-        self._done(worker, results, [[block.offset, block.length]])
-
-    def _done(self, worker: Worker, results: _Results, places: list[list[int]]) -> None:
-        """Blocks of a worker's slab that it can use again: it is told when it is woken anyway."""
-        results.done += places
-        results.done_bytes += sum(length for _, length in places)
-        if results.done_bytes > self.size // 4:
-            self.tell(worker)
-
-    def _over_here(self, call: Callable[..., None], *arguments: Any) -> Callable[[], None]:
-        """What the garbage collector calls, in any thread, to have something called here."""
-        return partial(_soon, self._loop, self._thread, call, *arguments)
-
-
-def _soon(
-    loop: asyncio.AbstractEventLoop, thread: int, call: Callable[..., None], *arguments: Any
-) -> None:
-    with suppress(RuntimeError):  # the loop is closed: nobody counts any more
-        if threading.get_ident() == thread:
-            loop.call_soon(call, *arguments)  # it is awake: no byte through its own pipe
-        else:
-            loop.call_soon_threadsafe(call, *arguments)
-
-
-def _value(value: Any) -> tuple[bytes | None, list[Any]]:
-    """[head or None, places], as a worker says it."""
-    if isinstance(value, list) and len(value) == 2:
-        head, places = value
-        fits = head is None or isinstance(head, bytes)
-        if fits and isinstance(places, list) and places:
-            return head, places
-    raise WireError("its result is neither bytes nor places in its slab")
-
-
-def _place(place: Any) -> tuple[int, int]:
-    if isinstance(place, list) and len(place) == 2:
-        offset, length = place
-        if type(offset) is int and type(length) is int and offset >= 0 and length >= 0:
-            return offset, length
-    raise WireError(f"{place!r} is no place in a slab"[:200])

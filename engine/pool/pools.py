@@ -21,8 +21,9 @@ from citadel.wire.messages import (
 )
 from engine.pool.asks import Asks
 from engine.pool.births import Births
-from engine.pool.memory import Lease, PoolResult
+from engine.pool.memory import Lease
 from engine.pool.pool import Pool
+from engine.pool.results import PoolResult
 from engine.pool.scheduler import Counts
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub

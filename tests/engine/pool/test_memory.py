@@ -17,8 +17,8 @@ from citadel import values
 from citadel.errors import Cancelled, CommandFailed, MessageTooLarge, QuotaExceeded, WorkerLost
 from citadel.wire.messages import SamplingRule
 from engine.pool import frames, slabs
-from engine.pool.memory import PoolResult
 from engine.pool.options import MemoryOptions
+from engine.pool.results import PoolResult
 from engine.pool.settings import PoolCommand
 
 ADAPTER = "array_adapters:Arrays"

@@ -1,0 +1,185 @@
+"""What a pool's workers answer in shared memory: each worker writes a slab, the engine reads it.
+
+Loop thread only; what the garbage collector says comes over to it. What a worker says about its
+blocks is checked; who asks kills one that lies. The half of `memory` that looks at results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
+
+from citadel.errors import WireError
+from citadel.values import Parcel
+from citadel.wire.messages import CommandResult
+from engine.pool import frames, slabs
+from engine.pool.leaks import Leaks
+from engine.pool.leases import Block
+from engine.pool.settings import PoolSettings
+from engine.pool.worker import Worker
+from engine.telemetry.recorder import Recorder
+
+ENGINE = ""
+"""The holder that is a command of this engine, or a caller in its process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolResult(CommandResult):
+    """The result of a command whose caller is in this process, not copied; `value` is empty."""
+
+    parcel: Parcel
+    """Arrays that `unpack_parts` makes of it hold their block until nothing refers to them."""
+
+    @classmethod
+    def of(cls, result: CommandResult, parcel: Parcel) -> PoolResult:
+        """A result whose value is a parcel."""
+        told = {each.name: getattr(result, each.name) for each in fields(result)}
+        return cls(**told, parcel=parcel)
+
+
+@dataclass(slots=True, eq=False)
+class WorkerSlab:
+    """A worker's slab, as the engine sees it."""
+
+    slab: slabs.Slab
+    descriptor: int
+    held: set[Block] = field(default_factory=set[Block])
+    done: list[list[int]] = field(default_factory=list[list[int]])
+    """Places that the worker will be told it can use again."""
+    done_bytes: int = 0
+
+
+class Results:
+    """The slabs that the workers of one pool write."""
+
+    def __init__(self, settings: PoolSettings, recorder: Recorder) -> None:
+        local = slabs.AVAILABLE and settings.backend == "local"
+        self.size = settings.memory.slab_bytes if local else 0
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._results: dict[str, WorkerSlab] = {}
+        self._leaks = Leaks(settings.name, settings.memory.leak_seconds, recorder)
+
+    def taken(
+        self, worker: Worker, value: Any, command: str, tool: str, *, parts: bool
+    ) -> bytes | Parcel:
+        """A result that is in a worker's slab: as bytes, or as a parcel of views.
+
+        Raises:
+            WireError: the worker has no such blocks.
+        """
+        results = self._results.get(worker.id)
+        head, places = _value(value)
+        if results is None:
+            raise WireError("it speaks of a slab that it has not")
+        spots = [as_place(place) for place in places]
+        for offset, length in spots:
+            if offset + length > results.slab.size:
+                raise WireError(f"it speaks of {length} bytes at {offset} of its slab")
+        if parts:
+            return self._viewed(worker, results, head, spots, (command, tool))
+        size = sum(length for _, length in spots)
+        if size > self._settings.max_result_bytes:
+            raise WireError(f"its result has {size} bytes, more than it may return")
+        pieces = [results.slab.memory(*spot) for spot in spots]
+        first = head if head is not None else pieces.pop(0)
+        joined = Parcel((first,), tuple(pieces)).joined()
+        self._done(worker, results, [list(spot) for spot in spots])
+        return joined
+
+    def discard(self, worker: Worker, value: Any) -> None:
+        """A result that nobody waits for any more."""
+        if (results := self._results.get(worker.id)) is not None:
+            self._done(worker, results, [list(as_place(place)) for place in _value(value)[1]])
+
+    def tell(self, worker: Worker) -> None:
+        """Tells a worker which of its blocks it can use again; before it is given a command."""
+        results = self._results.get(worker.id)
+        if results is not None and results.done:
+            worker.send([frames.RELEASE, results.done])
+            results.done, results.done_bytes = [], 0
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _viewed(
+        self,
+        worker: Worker,
+        results: WorkerSlab,
+        head: bytes | None,
+        spots: list[tuple[int, int]],
+        command: tuple[str, str],
+    ) -> Parcel:
+        views: list[memoryview] = []
+        for number, (offset, length) in enumerate(spots):
+            if head is None and not number:
+                # A head is read more than once: the worker must not change it meanwhile.
+                head = results.slab.read(offset, length)
+                self._done(worker, results, [[offset, length]])
+                continue
+            block = Block(offset, length, {ENGINE: 1})
+            results.held.add(block)
+            gone = self._over_here(self._returned, worker, results, block)
+            views.append(results.slab.view(offset, length, gone))
+            self._leaks.watch(block, *command)
+        return Parcel((head or b"",), tuple(views))
+
+    def _returned(self, worker: Worker, results: WorkerSlab, block: Block) -> None:
+        results.held.discard(block)
+        block.holders.clear()
+        self._freed(block)
+        self._done(worker, results, [[block.offset, block.length]])
+
+    def _done(self, worker: Worker, results: WorkerSlab, places: list[list[int]]) -> None:
+        """Blocks of a worker's slab that it can use again: it is told when it is woken anyway."""
+        results.done += places
+        results.done_bytes += sum(length for _, length in places)
+        if results.done_bytes > self.size // 4:
+            self.tell(worker)
+
+    def _freed(self, block: Block) -> None:
+        """Forgets what was to be watched, when nobody has the block any more."""
+        if not block.holders:
+            self._leaks.forget(block)
+
+    def _over_here(self, call: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+        """What the garbage collector calls, in any thread, to have something called here."""
+        return partial(_soon, self._loop, self._thread, call, *arguments)
+
+
+def _soon(
+    loop: asyncio.AbstractEventLoop, thread: int, call: Callable[..., None], *arguments: Any
+) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody counts any more
+        if threading.get_ident() == thread:
+            loop.call_soon(call, *arguments)  # it is awake: no byte through its own pipe
+        else:
+            loop.call_soon_threadsafe(call, *arguments)
+
+
+def _value(value: Any) -> tuple[bytes | None, list[Any]]:
+    """[head or None, places], as a worker says it."""
+    if isinstance(value, list) and len(value) == 2:
+        head, places = value
+        fits = head is None or isinstance(head, bytes)
+        if fits and isinstance(places, list) and places:
+            return head, places
+    raise WireError("its result is neither bytes nor places in its slab")
+
+
+def as_place(place: Any) -> tuple[int, int]:
+    """[offset, length], as a worker says it.
+
+    Raises:
+        WireError: it is no such thing.
+    """
+    if isinstance(place, list) and len(place) == 2:
+        offset, length = place
+        if type(offset) is int and type(length) is int and offset >= 0 and length >= 0:
+            return offset, length
+    raise WireError(f"{place!r} is no place in a slab"[:200])
