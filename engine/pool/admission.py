@@ -49,7 +49,7 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collecti
             subject=command.id,
             remedy=f"Classes are {', '.join(MISSION_CLASSES)}",
         )
-    if state == "draining":
+    if state == "draining" and not command.finishes:
         raise NotReady(f"pool {command.pool} is draining", subject=command.pool)
     if state == "failed":
         raise AdapterFailed(

@@ -65,13 +65,14 @@ class _Asked:
     pool: str
     number: int
     id: str
+    tool: str
 
 
 @dataclass(slots=True, eq=False)
 class _Asking:
     """A running command, and what it waits for."""
 
-    worker: str
+    worker: Worker
     asked: dict[int, _Asked] = field(default_factory=dict[int, _Asked])
 
 
@@ -85,6 +86,7 @@ class Asks:
         self._asking: dict[Key, _Asking] = {}
         for pool in pools.values():
             pool.hears[frames.ASK] = partial(self._heard, pool)
+            pool.crew_moved = self._look
 
     # ── what workers say ─────────────────────────────────────────────────────────────────────
 
@@ -92,12 +94,12 @@ class Asks:
         """Takes [ASK, number, ask, trace, kind, ...]."""
         _, number, ask, trace, kind, *what = item
         held = pool.commands.scheduler.holds(worker.id, number)
-        call = cast("Command | None", pool.commands.scheduler.calls.get(number))
+        call = cast("Command | None", held and (held.of or held))  # a second copy asks too
         try:
-            if call is None or held is None:
+            if call is None or call.number not in pool.commands.scheduler.calls:
                 raise Cancelled("the command that asks was given up")
             if kind == "tool":
-                self._ask(pool, worker, call, ask, trace, what)
+                self._ask((pool.name, number), worker, call, ask, trace, what)
             elif kind == "signal":
                 _reply(worker, number, ask, values.pack(self._send(pool, worker, call, what)))
             else:
@@ -114,13 +116,7 @@ class Asks:
         return self.signal(sentinel, type_, values.unpack(data), caller)
 
     def _ask(
-        self,
-        pool: Pool,
-        worker: Worker,
-        call: Command,
-        ask: int,
-        trace: bytes,
-        what: list[Any],
+        self, key: Key, worker: Worker, call: Command, ask: int, trace: bytes, what: list[Any]
     ) -> None:
         name, tool, arguments = what
         _texts(name, tool)
@@ -131,36 +127,75 @@ class Asks:
                 subject=name,
                 remedy=f"Pools are {', '.join(self._pools)}",
             )
-        key = (pool.name, call.number)
         asking = self._asking.get(key)
         if asking is None:
-            asking = self._asking[key] = _Asking(worker.id)
+            asking = self._asking[key] = _Asking(worker)
             call.future.add_done_callback(partial(self._ended, key))
+        elif asking.worker is not worker:  # it is tried again: nobody waits for the answers
+            self._drop(asking)
+            asking.worker = worker
         if len(asking.asked) >= MAX_ASKS:
             raise QuotaExceeded(f"{call.tool} waits for {MAX_ASKS} commands already")
-        command = _command(pool, call, target, tool, arguments, trace)
+        command = self._command(key[0], call, name, tool, arguments, trace)
         future = target.begin(command)
-        number = target.commands.by_id[command.id]
-        asking.asked[ask] = _Asked(name, number, command.id)
-        future.add_done_callback(partial(self._answered, key, worker, ask))
-        pool.commands.scheduler.block(worker.id)
-        if not self._ends((name, number), self._moving()):
-            text = f"all workers of pool {name} wait for one another: {tool} would never begin"
-            remedy = f"Give pool {name} more workers, or call another pool"
-            asking.asked.pop(ask)
-            target.cancel(command.id, "it would never begin")
-            raise NotReady(text, subject=name, remedy=remedy)
+        asked = _Asked(name, target.commands.by_id[command.id], command.id, tool)
+        asking.asked[ask] = asked
+        future.add_done_callback(partial(self._answered, key, ask, asked))
+        lender = self._pools[key[0]].commands
+        lender.act(lender.scheduler.lend(worker.id, key[1]))
+        if not self._ends((name, asked.number), self._moving()):
+            raise self._never(key, ask)
+
+    def _command(
+        self, pool: str, call: Command, target: str, tool: str, arguments: bytes, trace: bytes
+    ) -> PoolCommand:
+        """The command that a tool asks for: it inherits what the tool's own has."""
+        above = call.command
+        if len(above.callers) >= MAX_DEPTH:
+            deep = len(above.callers)
+            raise InvalidRequest(
+                f"{call.tool} calls {tool}, and is itself called {deep} commands deep",
+                subject=tool,
+                remedy=f"No more than {MAX_DEPTH} commands may call one another",
+            )
+        seconds = min(call.deadline - asyncio.get_running_loop().time(), MAX_DEADLINE_SECONDS)
+        if seconds <= 0.0:
+            raise DeadlineExceeded(f"the deadline of {call.tool} has passed", subject=call.name)
+        parent = call.span
+        if trace:
+            ids = int.from_bytes(trace[:16], "big"), int.from_bytes(trace[16:], "big")
+            parent = SpanContext(*ids)
+        callers = (*above.callers, pool)
+        return PoolCommand(
+            id=uuid.uuid4().hex,
+            pool=target,
+            tool=tool,
+            arguments=arguments,
+            deadline_seconds=seconds,
+            mission=call.span.mission,
+            mission_class=call.span.mission_class,
+            priority=above.priority,
+            # In a caller's pool the session is where that caller runs, and that waits.
+            session="" if target in callers else above.session,
+            sentinel=call.span.sentinel,
+            parent=parent,
+            callers=callers,
+            finishes=any(self._pools[each].state == "draining" for each in callers),
+        )
 
     # ── ends ─────────────────────────────────────────────────────────────────────────────────
 
     def _answered(
-        self, key: Key, worker: Worker, ask: int, future: asyncio.Future[CommandResult]
+        self, key: Key, ask: int, asked: _Asked, future: asyncio.Future[CommandResult]
     ) -> None:
         """A command that was asked for has ended."""
         error = future.exception()
         asking = self._asking.get(key)
-        if asking is None or asking.asked.pop(ask, None) is None:
+        if asking is None or asking.asked.get(ask) is not asked:
             return  # the caller has ended, or was told already
+        del asking.asked[ask]
+        self._goes_on(key, asking)
+        worker = asking.worker
         if error is None:
             try:
                 _reply(worker, key[1], ask, future.result().value)
@@ -173,15 +208,56 @@ class Asks:
         """A command that asked has ended: so does what it asked for."""
         del future
         asking = self._asking.pop(key)
+        self._drop(asking)
+        self._goes_on(key, asking)
+
+    def _drop(self, asking: _Asking) -> None:
+        """Nobody waits any more for what was asked for."""
         for asked in asking.asked.values():
             self._pools[asked.pool].cancel(asked.id, "the command that asked for it has ended")
+        asking.asked.clear()
+
+    def _goes_on(self, key: Key, asking: _Asking) -> None:
+        """A command that asked has its place again, when it waits for nothing any more."""
+        if not asking.asked:
+            self._pools[key[0]].commands.scheduler.reclaim(asking.worker.id, key[1])
 
     # ── deadlock ─────────────────────────────────────────────────────────────────────────────
+
+    def _never(self, key: Key, ask: int) -> NotReady:
+        """Gives up a command that would never begin; what is to be said of that."""
+        asking = self._asking[key]
+        asked = asking.asked.pop(ask)
+        self._pools[asked.pool].cancel(asked.id, "it would never begin")
+        self._goes_on(key, asking)
+        return NotReady(
+            f"all workers of pool {asked.pool} wait for one another: {asked.tool} would never"
+            " begin",
+            subject=asked.pool,
+            remedy=f"Give pool {asked.pool} more workers, or call another pool",
+        )
+
+    def _look(self) -> None:
+        """A pool has other workers, or fewer: what can never begin any more is refused."""
+        while (stuck := self._stuck()) is not None:
+            key, ask, worker = stuck
+            _refuse(worker, key[1], ask, self._never(key, ask))
+
+    def _stuck(self) -> tuple[Key, int, Worker] | None:
+        """A command that would never begin: who asked for it, and on which worker."""
+        moving = self._moving() if self._asking else set[str]()
+        for key, asking in self._asking.items():
+            for ask, asked in asking.asked.items():
+                number = (asked.pool, asked.number)
+                below = self._asking.get(number)
+                if not (below and below.asked) and not self._ends(number, moving):
+                    return key, ask, asking.worker
+        return None
 
     def _moving(self) -> set[str]:
         """The pools of which a worker is, or will be, free for another command."""
         waiting = Counter(
-            (pool, asking.worker) for (pool, _), asking in self._asking.items() if asking.asked
+            (pool, asking.worker.id) for (pool, _), asking in self._asking.items() if asking.asked
         )
         moving = {
             name
@@ -211,41 +287,6 @@ class Asks:
             self._ends((asked.pool, asked.number), moving, depth + 1)
             for asked in asking.asked.values()
         )
-
-
-def _command(
-    pool: Pool, call: Command, target: Pool, tool: str, arguments: bytes, trace: bytes
-) -> PoolCommand:
-    """The command that a tool asks for: it inherits what the tool's own has."""
-    above = call.command
-    if above.depth >= MAX_DEPTH:
-        raise InvalidRequest(
-            f"{call.tool} calls {tool}, and is itself called {above.depth} commands deep",
-            subject=tool,
-            remedy=f"No more than {MAX_DEPTH} commands may call one another",
-        )
-    seconds = min(call.deadline - asyncio.get_running_loop().time(), MAX_DEADLINE_SECONDS)
-    if seconds <= 0.0:
-        raise DeadlineExceeded(f"the deadline of {call.tool} has passed", subject=call.name)
-    parent = call.span
-    if trace:
-        ids = int.from_bytes(trace[:16], "big"), int.from_bytes(trace[16:], "big")
-        parent = SpanContext(*ids)
-    return PoolCommand(
-        id=uuid.uuid4().hex,
-        pool=target.name,
-        tool=tool,
-        arguments=arguments,
-        deadline_seconds=seconds,
-        mission=call.span.mission,
-        mission_class=call.span.mission_class,
-        priority=above.priority,
-        # In its own pool the session is where the caller runs, and that waits.
-        session="" if target is pool else above.session,
-        sentinel=call.span.sentinel,
-        parent=parent,
-        depth=above.depth + 1,
-    )
 
 
 def _texts(*names: object) -> None:

@@ -97,6 +97,8 @@ class Commands(Delivery):
             call.about, call.placed = about, placed
         if fingerprint or probe or command.tool in self.resilience.attempts.hedging:
             call.fingerprint, call.probe, call.watched = fingerprint, probe, True
+        if command.callers:
+            call.called = True
         if command.session:
             call.session = self.scheduler.sessions.enter(command.session, command.affinity)
             call.strict = command.affinity != "hint"

@@ -13,8 +13,9 @@ SPARE_ENTRIES and half of all entries are dead. What comes back from a lost work
 from __future__ import annotations
 
 import heapq
+import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from engine.pool.call import PRIORITIES, Call
@@ -56,31 +57,54 @@ class Line:
 
 
 class Bulkhead:
-    """How many commands of each mission workers have; the queues that wait for one to end."""
+    """How many commands of each mission workers have; the queues that wait for one to end.
+
+    A command that waits for others which it called lends its place to called ones of its mission:
+    if those were held up by who waits for them, all would wait until their deadlines. So a called
+    one is held up only by commands that do something, and those end.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._held: dict[str, int] = {}
+        self._lent: dict[str, int] = {}
+        """Of those held, the ones that wait for what they called."""
         self._waiting: dict[str, dict[FairQueue, None]] = {}
 
-    def full(self, mission: str) -> bool:
-        """Whether a mission has all that it may have; commands of none are not counted."""
-        return bool(mission) and self._held.get(mission, 0) >= self.limit
+    def full(self, call: Call) -> bool:
+        """Whether its mission has all that it may have; commands of none are not counted."""
+        held = self._held.get(call.flow, 0)
+        return held - (self._lent.get(call.flow, 0) if call.called else 0) >= self.limit
 
-    def take(self, mission: str) -> None:
-        """A worker was given one."""
-        if mission:
-            self._held[mission] = self._held.get(mission, 0) + 1
+    def take(self, call: Call) -> None:
+        """A worker was given it."""
+        if call.flow:
+            _add(self._held, call.flow, 1)
 
-    def give_back(self, mission: str) -> list[FairQueue]:
-        """One has ended: the queues in which the mission has waited for that."""
-        if not mission:
+    def give_back(self, call: Call) -> list[FairQueue]:
+        """It has ended: the queues in which its mission has waited for that."""
+        if not call.flow:
             return []
-        left = self._held[mission] - 1
-        if left:
-            self._held[mission] = left
-        else:
-            del self._held[mission]
+        if call.waits:
+            self.reclaim(call)
+        _add(self._held, call.flow, -1)
+        return self._freed(call.flow)
+
+    def lend(self, call: Call) -> list[FairQueue]:
+        """It waits for what it called: the queues in which its mission has waited for a place."""
+        if not call.flow or call.waits:
+            return []
+        call.waits = True
+        _add(self._lent, call.flow, 1)
+        return self._freed(call.flow)
+
+    def reclaim(self, call: Call) -> None:
+        """It goes on, even if somebody has its place by now."""
+        if call.waits:
+            call.waits = False
+            _add(self._lent, call.flow, -1)
+
+    def _freed(self, mission: str) -> list[FairQueue]:
         found = list(self._waiting.pop(mission, ()))
         for queue in found:
             queue.unblock(mission)
@@ -141,11 +165,11 @@ class FairQueue:
                 return call
         return None
 
-    def full(self, mission: str) -> bool:
-        """Whether the mission must wait for one of its own commands to end; it is told then."""
-        if self._bulkhead is None or not self._bulkhead.full(mission):
+    def full(self, call: Call) -> bool:
+        """Whether it must wait for one of its mission's commands to end; the queue hears then."""
+        if self._bulkhead is None or not self._bulkhead.full(call):
             return False
-        self._bulkhead.block(mission, self)
+        self._bulkhead.block(call.flow, self)
         return True
 
     def unblock(self, mission: str) -> None:
@@ -164,24 +188,33 @@ class FairQueue:
         return found
 
 
+_Entry = tuple[float, int, Call]
+"""When it is due, its number, and itself."""
+
+
 class _Flow:
     """The waiting commands of one mission, and its place in virtual time."""
 
-    __slots__ = ("active", "blocked", "cost", "finish", "heap", "live", "mission")
+    __slots__ = ("active", "blocked", "called", "cost", "finish", "heap", "live")
 
-    def __init__(self, mission: str, weight: float) -> None:
-        self.mission = mission
+    def __init__(self, weight: float) -> None:
         self.cost = 1.0 / weight
-        self.heap: list[tuple[float, int, Call]] = []
+        self.heap: list[_Entry] = []
+        self.called: list[_Entry] = []
+        """Those that were called by running ones: they may go when the others may not."""
         self.live = 0
         self.finish = 0.0
         self.active = self.blocked = False
 
-    def head(self) -> Call | None:
-        """The next command; dead entries before it are forgotten."""
-        while self.heap and self.heap[0][2].place is None:
-            heapq.heappop(self.heap)
-        return self.heap[0][2] if self.heap else None
+    def pop(self, full: Callable[[Call], bool]) -> Call | None:
+        """The next command that may go; dead entries before it are forgotten."""
+        found: list[_Entry] | None = None
+        for heap in (self.heap, self.called):
+            while heap and heap[0][2].place is None:
+                heapq.heappop(heap)
+            if heap and not full(heap[0][2]) and (not found or heap[0] < found[0]):
+                found = heap
+        return heapq.heappop(found)[2] if found else None
 
 
 class _Lane:
@@ -209,29 +242,33 @@ class _Lane:
         self._turns = count()
         self._virtual = 0.0
 
-    def push(self, call: Call) -> None:
+    def push(self, call: Call, deadline: float | None = None) -> None:
+        """Waits by a deadline: its own, if none is given."""
         flow = self._flows.get(call.flow)
         if flow is None:
             if len(self._flows) >= 2 * len(self._active) + IDLE_FLOWS:
                 self._forget_idle()
-            flow = self._flows[call.flow] = _Flow(call.flow, self._weights.get(call.flow, 1.0))
-        heapq.heappush(flow.heap, (call.deadline, call.number, call))
+            flow = self._flows[call.flow] = _Flow(self._weights.get(call.flow, 1.0))
+        due = call.deadline if deadline is None else deadline
+        heapq.heappush(flow.called if call.called else flow.heap, (due, call.number, call))
         flow.live += 1
         self.live += 1
-        if not flow.active and not flow.blocked:
+        if not flow.active and (call.called or not flow.blocked):
             self._activate(flow)
 
     def pop(self) -> Call | None:
-        if self.front:
-            return self.front.popitem(last=False)[1]
+        while self.front:
+            call = self.front.popitem(last=False)[1]
+            if not self._queue.full(call):
+                return call
+            self.push(call, -math.inf)  # the first of its mission, when that has room
         while self._active:
             start, _, flow = self._active[0]
-            call = flow.head()
-            if call is None or self._queue.full(flow.mission):
+            call = flow.pop(self._queue.full)
+            if call is None:
                 heapq.heappop(self._active)
-                flow.active, flow.blocked = False, call is not None
+                flow.active, flow.blocked = False, flow.live > 0
                 continue
-            heapq.heappop(flow.heap)
             flow.live -= 1
             self.live -= 1
             self._virtual = start
@@ -265,7 +302,7 @@ class _Lane:
                 self._activate(flow)
 
     def empty(self) -> list[Call]:
-        waits = [entry for flow in self._flows.values() for entry in flow.heap]
+        waits = [each for flow in self._flows.values() for each in (*flow.heap, *flow.called)]
         found = [call for _, _, call in sorted(waits) if call.place is not None]
         found[:0] = self.front.values()
         self.front.clear()
@@ -274,7 +311,7 @@ class _Lane:
         return found
 
     def _activate(self, flow: _Flow) -> None:
-        flow.active = True
+        flow.active, flow.blocked = True, False
         start = max(self._virtual, flow.finish)
         heapq.heappush(self._active, (start, next(self._turns), flow))
 
@@ -285,9 +322,9 @@ class _Lane:
         self._virtual, self.dead = 0.0, 0
 
     def _compact(self) -> None:
-        for flow in self._flows.values():
-            flow.heap = [entry for entry in flow.heap if entry[2].place is not None]
-            heapq.heapify(flow.heap)
+        for heap in (each for flow in self._flows.values() for each in (flow.heap, flow.called)):
+            heap[:] = [entry for entry in heap if entry[2].place is not None]
+            heapq.heapify(heap)
         self.dead = 0
 
     def _forget_idle(self) -> None:
@@ -300,3 +337,10 @@ class _Lane:
             }
             if len(self._flows) < IDLE_FLOWS:
                 return
+
+
+def _add(counts: dict[str, int], name: str, number: int) -> None:
+    """Counts; nothing is kept of what comes to none."""
+    counts[name] = counts.get(name, 0) + number
+    if not counts[name]:
+        del counts[name]

@@ -64,6 +64,22 @@ class Floor:
             seat.ahead += seconds
             self._open.file(seat)
 
+    def lend(self, worker: str, number: int) -> list[Instruction]:
+        """A command that the worker runs waits for one that it called."""
+        self.block(worker)
+        seat = self.seats.get(worker)
+        call = seat.calls.get(number) if seat else None
+        if call is None or self._bulkhead is None:
+            return []
+        return self._served(self._bulkhead.lend(call)) + self._assign()
+
+    def reclaim(self, worker: str, number: int) -> None:
+        """It waits no more."""
+        seat = self.seats.get(worker)
+        call = seat.calls.get(number) if seat else None
+        if call is not None and self._bulkhead is not None:
+            self._bulkhead.reclaim(call)
+
     def _must_wait(self, session: Session | None) -> bool:
         """Whether no worker would take a command now."""
         bound = session is not None and session.worker
@@ -177,10 +193,13 @@ class Floor:
             found += self.sessions.lift(call.session, worker)
             found += self._release(call.session)
         if self._bulkhead is not None:
-            for queue in self._bulkhead.give_back(call.flow):
-                if seat := self.seats.get(queue.worker):
-                    found += self._serve(seat)
+            found += self._served(self._bulkhead.give_back(call))
         return found
+
+    def _served(self, queues: list[FairQueue]) -> list[Instruction]:
+        """Some queues may go on: those of single workers do so here."""
+        seats = (self.seats.get(queue.worker) for queue in queues)
+        return [each for seat in seats if seat is not None for each in self._serve(seat)]
 
     def _place(self, call: Call, seat: Seat) -> Send:
         call.worker = seat.id
@@ -189,7 +208,7 @@ class Floor:
         seat.ahead += call.expected
         self._open.file(seat)
         if self._bulkhead is not None:
-            self._bulkhead.take(call.flow)
+            self._bulkhead.take(call)
         return Send(call)
 
     def _learn(self, tool: str, seconds: float) -> None:

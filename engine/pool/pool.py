@@ -79,6 +79,8 @@ class Pool:
         self._errands = Errands()
         self._streams = Streams(self.commands, self.crew, self._errands)
         self.hears |= self._streams.hears
+        self.crew_moved: Callable[[], None] = lambda: None
+        """Hears of a worker more or less: set by who has what running commands wait for."""
         self._waits = RecentWaits(self.commands.waited)
         self._spared: set[str] = set()
 
@@ -319,6 +321,7 @@ class Pool:
     def crew_changed(self) -> None:
         """A worker more or less."""
         self._publish.soon()
+        self.crew_moved()
 
     def _tell(self, event: str, severity: str) -> None:
         self._recorder.event(

@@ -145,11 +145,10 @@ class Scheduler(Floor):
     def finished(self, worker: str, number: int, seconds: float, *, ok: bool) -> list[Instruction]:
         """The worker answered; an answer to a command that was given up is only a free place."""
         seat = self.seats.get(worker)
-        call = seat.calls.pop(number, None) if seat else None
-        if seat is None or call is None:
+        held = call = seat.calls.pop(number, None) if seat else None
+        if seat is None or held is None or call is None:
             return []
         found: list[Instruction] = []
-        expected = call.expected
         if call.of is not None or call.copy is not None:
             found, call = self._decided(call)
         if call.number in self.calls:
@@ -159,10 +158,10 @@ class Scheduler(Floor):
                 self.counts.done += 1
             else:
                 self.counts.failed += 1
-        seat.ahead = seat.ahead - expected if seat.calls else 0.0
+        seat.ahead = seat.ahead - held.expected if seat.calls else 0.0
         self._open.file(seat)
-        if call.session is not None or self._bulkhead is not None:
-            found += self._lifted(call, seat.id)
+        if held.session is not None or self._bulkhead is not None:
+            found += self._lifted(held, seat.id)
         if seat.own is not None:
             return found + self._serve(seat)
         return found + self._assign() if self._queue.size else found
@@ -228,6 +227,8 @@ class Scheduler(Floor):
     def hedge(self, call: Call, twin: Call) -> list[Instruction]:
         """Runs a second copy of a command on an idle worker, when nobody waits for that."""
         if self._queue.size or not self._open.slots or call.number not in self.calls:
+            return []
+        if self._bulkhead is not None and self._bulkhead.full(call):
             return []
         seat = self._open.freest()
         if not self._open.is_free(seat) or seat.id == call.worker:

@@ -89,5 +89,7 @@ class PoolCommand:
     affinity: Affinity = "hint"
     sentinel: str = ""
     parent: Span | SpanContext | None = None
-    depth: int = 0
-    """Commands above it that asked for one another."""
+    callers: tuple[str, ...] = ()
+    """The pools of the commands above it that called one another, and wait; the first one first."""
+    finishes: bool = False
+    """One of these pools drains: what runs there needs it, so that a draining pool takes it."""

@@ -96,6 +96,17 @@ class Caller(Adapter):
             time.sleep(0.005)
         return "waited"
 
+    @tool(idempotent=True)
+    def first_waits(self, pool: str, mark: str = "", until: str = "") -> Any:
+        """The one who makes the mark asks for what waits; others for what does not."""
+        try:
+            if mark:
+                Path(mark).touch(exist_ok=False)
+                return citadel.call(pool, "waits", started=f"{mark}.started", until=until)
+        except FileExistsError:
+            pass
+        return citadel.call(pool, "value", a=2)
+
     @tool
     def perhaps(self, pool: str = "", started: str = "", until: str = "") -> str:
         """Short, unless it is told to wait for another."""

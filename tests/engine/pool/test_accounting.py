@@ -65,6 +65,7 @@ class Machine(RuleBasedStateMachine):
         self.outcome: dict[int, str] = {}
         self.delayed: set[int] = set()
         self.returned = 0
+        self.resumed = False
 
     def act(self, instructions) -> None:
         for instruction in instructions:
@@ -88,7 +89,7 @@ class Machine(RuleBasedStateMachine):
     def runs(self, number: int) -> bool:
         return any(number in begun for begun in self.begun.values())
 
-    def make(self, tool, seconds, priority, mission) -> Call:
+    def make(self, tool, seconds, priority, mission, *, called=False) -> Call:
         self.number += 1
         return Call(
             number=self.number,
@@ -97,6 +98,7 @@ class Machine(RuleBasedStateMachine):
             deadline=self.now + seconds,
             priority=priority,
             flow=mission,
+            called=called,
         )
 
     @rule(
@@ -107,9 +109,10 @@ class Machine(RuleBasedStateMachine):
         mission=st.sampled_from(MISSIONS),
         key=st.sampled_from(["", "", "s1", "s2", "s3", "s4"]),
         affinity=st.sampled_from(["hint", "strict_queue", "strict_fail"]),
+        called=st.booleans(),
     )
-    def submit(self, seconds, tool, priority, mission, key, affinity):
-        call = self.make(tool, seconds, priority, mission)
+    def submit(self, seconds, tool, priority, mission, key, affinity, called):
+        call = self.make(tool, seconds, priority, mission, called=called)
         self.asked[call.number] = call
         session = None
         try:
@@ -179,7 +182,7 @@ class Machine(RuleBasedStateMachine):
         call = self.asked[number]
         if number in self.outcome or not self.runs(number) or call.session or call.copy:
             return
-        twin = self.make(call.tool, 0.0, call.priority, call.flow)
+        twin = self.make(call.tool, 0.0, call.priority, call.flow, called=call.called)
         self.copies[twin.number] = number
         before = self.core.counts.hedged
         self.act(self.core.hedge(call, twin))
@@ -192,6 +195,16 @@ class Machine(RuleBasedStateMachine):
         was, instructions = self.core.give_up(number, Cancelled("no"), runs=self.runs(number))
         assert (was == "unknown") == (not known)
         self.act(instructions)
+
+    @rule(worker=workers, pick=st.integers(0, 2), waits=st.booleans())
+    def wait_for_what_it_called(self, worker, pick, waits):
+        if begun := sorted(self.begun.get(worker, ())):
+            number = begun[min(pick, len(begun) - 1)]
+            if waits:
+                self.act(self.core.lend(worker, number))
+            else:
+                self.core.reclaim(worker, number)
+                self.resumed = True
 
     @rule(paused=st.booleans())
     def pause(self, paused):
@@ -247,7 +260,7 @@ class Machine(RuleBasedStateMachine):
                 continue
             session = call.session
             own = session and call.strict and (session.placed or session.worker)
-            full = self.mission_limit and core.room.bulkhead.full(call.flow)
+            full = self.mission_limit and core.room.bulkhead.full(call)
             outside = core.room.lobby and core.room.waits >= LIMIT
             assert own or full or outside, "it could run"
 
@@ -274,13 +287,12 @@ class Machine(RuleBasedStateMachine):
     def missions_stay_below_their_limit(self):
         if not self.mission_limit:
             return
+        held = [call for seat in self.core.seats.values() for call in seat.calls.values()]
         for mission in ("a", "b"):
-            held = sum(
-                call.flow == mission
-                for seat in self.core.seats.values()
-                for call in seat.calls.values()
-            )
-            assert held <= self.mission_limit + self.core.counts.hedged + self.returned
+            own = [call for call in held if call.flow == mission]
+            assert sum(not call.called for call in own) <= self.mission_limit
+            busy = sum(not call.waits for call in own)
+            assert busy <= self.mission_limit or self.resumed, "who goes on takes its place again"
 
     @invariant()
     def the_queue_is_bounded(self):

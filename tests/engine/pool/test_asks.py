@@ -17,7 +17,7 @@ from citadel.errors import (
     QueueFull,
 )
 from engine.pool.asks import MAX_DEPTH, Caller
-from engine.pool.options import ScaleOptions
+from engine.pool.options import QueueOptions, ResilienceOptions, ScaleOptions
 from engine.pool.settings import PoolCommand
 
 CALLER = "ask_adapters:Caller"
@@ -224,3 +224,141 @@ async def test_a_pool_that_may_not_grow_any_more_does_not_wait_for_that(two):
     await bench.pools.resize("p", 1)
     with pytest.raises(NotReady, match="never begin"):
         await bench.call("outer", pool="p", tool="value", deadline=20.0)
+
+
+IN_MISSION = {"mission": "m"}
+ONE = QueueOptions(mission_limit=1)
+
+
+def submit(bench, tool: str, to: str, /, **arguments: Any) -> asyncio.Task[Any]:
+    """A command of the mission, in any pool."""
+    command = PoolCommand(
+        id=f"{to}-{tool}",
+        pool=to,
+        tool=tool,
+        arguments=msgpack.packb(arguments),
+        mission="m",
+        deadline_seconds=20.0,
+    )
+    return asyncio.get_running_loop().create_task(bench.pools.submit(command))
+
+
+async def test_a_mission_at_its_limit_may_call_its_own_pool(two):
+    bench = await two(p={"size": 4, "queue": ONE})
+    deep = bench.call("nested", pool="p", depth=3, deadline=20.0, about=IN_MISSION)
+    wide = bench.call("gathers", pool="p", upto=20, deadline=20.0, about=IN_MISSION)
+    assert await asyncio.gather(deep, wide) == [3, list(range(20))]
+    assert bench.pools.counts("p").failed == 0
+
+
+async def test_callers_that_are_as_many_as_the_limit_do_not_wait_for_one_another(two, tmp_path):
+    bench = await two(p={"size": 4, "queue": QueueOptions(mission_limit=2)})
+    names = [str(tmp_path / "one"), str(tmp_path / "other")]
+    calls = [
+        bench.call("meets", mine=mine, other=other, pool="p", deadline=20.0, about=IN_MISSION)
+        for mine, other in (names, reversed(names))
+    ]
+    assert await asyncio.gather(*calls) == [2, 2]
+
+
+async def test_limits_of_pools_that_call_each_other_do_not_wait_for_one_another(two, tmp_path):
+    bench = await two(p={"size": 2, "queue": ONE}, q={"size": 2, "queue": ONE})
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    calls = [
+        submit(bench, "meets", "p", mine=one, other=other, pool="q"),
+        submit(bench, "meets", "q", mine=other, other=one, pool="p"),
+    ]
+    assert [msgpack.unpackb(each.value) for each in await asyncio.gather(*calls)] == [2, 2]
+
+
+async def test_what_was_not_called_waits_for_who_calls(two, tmp_path):
+    bench = await two(p={"size": 2, "queue": ONE})
+    started, until = tmp_path / "started", tmp_path / "until"
+    waits = {"started": str(started), "until": str(until)}
+    calling = bench.start("outer", pool="q", tool="waits", arguments=waits, about=IN_MISSION)
+    await bench.until("the start", started.exists)
+    other = bench.start("value", about=IN_MISSION)
+    assert await bench.call("value", about={"mission": "another"}) == 1
+    assert bench.status.queued == 1
+    until.touch()
+    assert await asyncio.gather(calling, other) == ["waited", 1]
+
+
+async def test_a_pool_that_drains_lets_what_runs_call(two, tmp_path):
+    bench = await two(p={"size": 2})
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    running = bench.start("meets", mine=str(mine), other=str(other), pool="p")
+    await bench.until("the start", mine.exists)
+    await bench.pools.set_state("p", "draining")
+    with pytest.raises(NotReady, match="draining"):
+        await bench.call("value")
+    other.touch()
+    assert await running == 2
+
+
+async def test_a_pool_that_drains_refuses_what_those_that_do_not_call(two, tmp_path):
+    bench = await two()
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    running = bench.start("meets", mine=str(mine), other=str(other), pool="q")
+    await bench.until("the start", mine.exists)
+    await bench.pools.set_state("q", "draining")
+    other.touch()
+    with pytest.raises(NotReady, match="pool q is draining"):
+        await running
+
+
+async def test_when_all_drain_what_runs_may_call_them(two, tmp_path):
+    bench = await two()
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    running = bench.start("meets", mine=str(mine), other=str(other), pool="q")
+    await bench.until("the start", mine.exists)
+    draining = asyncio.get_running_loop().create_task(bench.pools.drain(20.0))
+    await bench.until("the state", lambda: bench.pools.status()[1].state == "draining")
+    other.touch()
+    assert await running == 2
+    assert await draining
+
+
+async def test_a_call_that_can_begin_no_more_when_its_pool_shrinks_is_refused(two, tmp_path):
+    bench = await two(p={"size": 2})
+    untils = {f"wait{number}": tmp_path / f"until{number}" for number in range(2)}
+    for name, until in untils.items():
+        started = tmp_path / f"{name}.started"
+        bench.start("waits", id_=name, started=str(started), until=str(until))
+        await bench.until("the start", started.exists)
+    stays = bench.status.workers[1]
+    untils[stays.command_id].touch()
+    await bench.until("a free worker", lambda: bench.status.running == 1)
+    calling = bench.start("outer", pool="p", tool="value")
+    await bench.until("the queue", lambda: bench.status.queued == 1)
+    assert bench.status.running == 2
+    await bench.pools.resize("p", 1)
+    with pytest.raises(NotReady, match="value would never begin") as caught:
+        await calling
+    assert "more workers" in caught.value.remedy
+    for until in untils.values():
+        until.touch()
+    assert await bench.call("value") == 1
+
+
+async def test_a_command_that_is_tried_again_calls_again(two, tmp_path):
+    bench = await two(q={"size": 1})
+    mark = tmp_path / "mark"
+    never = str(tmp_path / "never")
+    calling = bench.start("first_waits", pool="q", mark=str(mark), until=never, deadline=20.0)
+    await bench.until("the start", (tmp_path / "mark.started").exists)
+    os.kill(bench.status.workers[0].pid, 9)
+    assert await calling == 2
+    counts = bench.pools.counts("q")
+    assert (counts.done, counts.cancelled) == (1, 1)
+
+
+async def test_a_second_copy_may_call_too(two, tmp_path):
+    hedging = ResilienceOptions(hedge_quantile=0.9)
+    bench = await two(p={"size": 2, "resilience": hedging}, q={"size": 2})
+    for _ in range(30):
+        await bench.call("first_waits", pool="q")
+    mark, never = str(tmp_path / "mark"), str(tmp_path / "never")
+    assert await bench.call("first_waits", pool="q", mark=mark, until=never, deadline=20.0) == 2
+    assert bench.pools.counts("p").failed == 0
+    await bench.until("the loser's end", lambda: bench.pools.counts("q").cancelled == 1)

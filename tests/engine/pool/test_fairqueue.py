@@ -15,7 +15,9 @@ from engine.pool.options import QueueOptions
 NUMBERS = itertools.count(1)
 
 
-def a_call(*, mission: str = "", deadline: float = 100.0, priority: int = NORMAL) -> Call:
+def a_call(
+    *, mission: str = "", deadline: float = 100.0, priority: int = NORMAL, called: bool = False
+) -> Call:
     number = next(NUMBERS)
     return Call(
         number=number,
@@ -24,6 +26,7 @@ def a_call(*, mission: str = "", deadline: float = 100.0, priority: int = NORMAL
         deadline=deadline,
         priority=priority,
         flow=mission,
+        called=called,
     )
 
 
@@ -158,7 +161,7 @@ def test_a_bulkhead_lets_others_pass(limit, missions):
     running: list[Call] = []
     while queue.size or running:
         while (call := queue.pop()) is not None:
-            bulkhead.take(call.flow)
+            bulkhead.take(call)
             held[call.flow] += 1
             running.append(call)
             assert held[call.flow] <= limit
@@ -168,8 +171,61 @@ def test_a_bulkhead_lets_others_pass(limit, missions):
             ), "nobody waits who need not"
         done = running.pop(0)
         held[done.flow] -= 1
-        bulkhead.give_back(done.flow)
+        bulkhead.give_back(done)
     assert held.total() == 0
+
+
+def test_what_comes_back_waits_for_room_in_its_mission_and_is_then_its_first():
+    bulkhead = Bulkhead(1)
+    queue = FairQueue(bulkhead=bulkhead)
+    runs, back, other = a_call(mission="a"), a_call(mission="a"), a_call(mission="b")
+    bulkhead.take(runs)
+    queue.push(early := a_call(mission="a", deadline=1.0))
+    queue.push(other)
+    queue.push_first(back)
+    assert popped(queue) == [other]
+    assert queue.size == 2
+    bulkhead.give_back(runs)
+    assert queue.pop() is back
+    bulkhead.take(back)
+    assert queue.pop() is None
+    queue.push_first(late := a_call(mission="a"))
+    assert queue.pop() is None
+    queue.cancel(late)
+    assert queue.empty() == [early]
+
+
+def test_a_place_is_lent_to_called_ones_while_its_holder_waits():
+    bulkhead = Bulkhead(1)
+    queue = FairQueue(bulkhead=bulkhead)
+    caller, plain, called = (a_call(mission="a", called=called) for called in (False, False, True))
+    bulkhead.take(caller)
+    queue.push(plain)
+    queue.push(called)
+    assert queue.pop() is None, "nobody knows yet that it waits"
+    bulkhead.lend(caller)
+    bulkhead.lend(caller)
+    assert queue.pop() is called
+    bulkhead.take(called)
+    queue.push(a_call(mission="a", called=True))
+    assert queue.pop() is None, "one place is lent once"
+    bulkhead.give_back(called)
+    bulkhead.reclaim(caller)
+    assert queue.pop() is None
+    bulkhead.give_back(caller)
+    assert queue.pop() is plain
+
+
+def test_a_called_one_passes_one_of_its_mission_that_was_there_before():
+    bulkhead = Bulkhead(1)
+    queue = FairQueue(bulkhead=bulkhead)
+    caller, plain = a_call(mission="a"), a_call(mission="a")
+    bulkhead.take(caller)
+    bulkhead.lend(caller)
+    queue.push(plain)
+    assert queue.pop() is None
+    queue.push(called := a_call(mission="a", called=True))
+    assert queue.pop() is called
 
 
 def _waiting(queue: FairQueue) -> list[Call]:
