@@ -82,7 +82,7 @@ class Floor:
 
     def _must_wait(self, session: Session | None) -> bool:
         """Whether no worker would take a command now."""
-        bound = session is not None and session.worker
+        bound = session is not None and (session.worker or session.before or session.gone)
         return bool(bound or self._bulkhead or self._queue.size or not self._open.slots)
 
     def _line_up(self, call: Call) -> list[Instruction]:
@@ -149,6 +149,9 @@ class Floor:
 
     def _put(self, call: Call, session: Session) -> list[Instruction]:
         """Gives a session's command, which was taken from a queue, where it belongs."""
+        if session.before is not None:
+            session.parked.push(call)
+            return []
         seat = self.seats.get(session.worker)
         if not call.strict and (seat is None or seat.slot < 0):
             seat = self._open.freest()
@@ -173,8 +176,13 @@ class Floor:
         seat.own = None
 
     def _release(self, session: Session) -> list[Instruction]:
-        """One of a session's commands has ended: the next strict one that was kept apart may go."""
-        if session.placed or session.leaving:
+        """One of a session's commands has ended: the next strict one that was kept apart may go.
+
+        When it was the last one of an ended session, so may those of a new one with its key.
+        """
+        for call in self.sessions.over(session):
+            self._queue.push(call)
+        if session.placed or session.leaving or session.before is not None:
             return []
         call = session.parked.pop()
         if call is None:

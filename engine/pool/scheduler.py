@@ -107,7 +107,7 @@ class Scheduler(Floor):
             room.check_room(priority)
 
     def check_session(self, key: str, affinity: Affinity) -> Session | None:
-        """Refuses a command of a session; the session, None when it is new.
+        """Refuses a command of a session; the session, None when it is new and need not wait.
 
         Raises:
             QuotaExceeded: there are too many sessions for another.
@@ -117,10 +117,10 @@ class Scheduler(Floor):
         session = self.sessions.check(key, affinity)
         if session is not None and affinity == "strict_fail":
             seat = self.seats.get(session.worker)
-            if session.live or (seat is not None and not self._open.is_free(seat)):
-                raise SessionBusy(
-                    f"the worker {session.worker} of session {key} is not free", subject=key
-                )
+            if seat is not None and (session.live or not self._open.is_free(seat)):
+                raise SessionBusy(f"the worker {seat.id} of session {key} is not free", subject=key)
+            if session.live or session.gone or session.before is not None:
+                raise SessionBusy(f"commands of session {key} have not ended", subject=key)
         return session
 
     def refused(self) -> None:

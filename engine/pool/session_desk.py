@@ -66,12 +66,12 @@ class SessionDesk:
 
     def told(self, worker: Worker, item: list[Any]) -> None:
         """Takes [VARIABLES, key, variables, number]; too large ones fail that command."""
-        _, key, variables, number = item
+        _, _, variables, number = item
         call = self._scheduler.holds(worker.id, number)
-        if call is None:
+        if call is None or call.session is None:
             return  # told twice: it was on the slate and on the link
         try:
-            self._table.told(worker.id, str(key), bytes(variables))
+            self._table.told(call.session, worker.id, bytes(variables))
         except QuotaExceeded as error:
             call.refusal = error
         self.touch()
@@ -105,11 +105,11 @@ class SessionDesk:
 
     def _expire(self) -> None:
         self._expiry = None
-        before = set(self._table.sessions)
-        self._act([*self._table.expire()])
-        for key in before - set(self._table.sessions):
+        ended, farewells = self._table.expire()
+        self._act([*farewells])
+        for session in ended:
             self._recorder.event(
-                "session.ended", subject=key, message="unused for too long", context=None
+                "session.ended", subject=session.key, message="unused for too long", context=None
             )
         self.touch()
 

@@ -5,6 +5,9 @@ that they outlive a worker; whatever else a worker holds for it dies with the wo
 how much that matters: `hint` prefers the worker, `strict_queue` waits for it and moves when it is
 lost, `strict_fail` never waits, and is lost with its worker.
 
+A key that is used again while commands of its ended session are left is a new session, whose
+commands wait for those: else a worker would take the end of the old one for that of the new.
+
 An open session is one that was used in the last TTL, or that has commands here. Times are those of
 the caller's clock, in seconds.
 """
@@ -25,7 +28,7 @@ from citadel.errors import (
     UnknownSession,
 )
 from citadel.vocabulary import Affinity
-from engine.pool.call import Farewell
+from engine.pool.call import Call, Farewell
 from engine.pool.fairqueue import Line
 from engine.pool.options import SessionOptions
 
@@ -62,7 +65,11 @@ class Session:
     held: tuple[str, int] = ("", 0)
     """The worker that has the variables, and their revision there."""
     parked: Line = field(default_factory=Line)
-    """Strict commands that wait for one of its own to end."""
+    """Strict commands that wait for one of its own to end; all, while there is one `before` it."""
+    before: Session | None = None
+    """An ended one of the same key that has commands left."""
+    after: Session | None = None
+    """A new one of the same key, while this one, which has ended, has commands left."""
 
     def news_for(self, worker: str) -> bytes | None:
         """The variables, when a worker that is about to run a command has not these."""
@@ -84,11 +91,15 @@ class SessionTable:
         self._options = options
         self._clock = clock
         self._bound: dict[str, dict[str, Session]] = {}
+        self._parting: dict[str, Session] = {}
+        """Ended ones that have commands left, the last of each key."""
 
     # ── use ──────────────────────────────────────────────────────────────────────────────────
 
     def check(self, key: str, affinity: Affinity) -> Session | None:
         """The session that a command names, None when it would be a new one.
+
+        Where a new one would have to wait for an ended one, that.
 
         Raises:
             InvalidRequest: the key is too long.
@@ -107,7 +118,8 @@ class SessionTable:
                 raise QuotaExceeded(
                     f"pool {self._pool} has {len(self.sessions)} open sessions", subject=self._pool
                 )
-        elif session.lost and affinity == "strict_fail":
+            return self._parting.get(key)
+        if session.lost and affinity == "strict_fail":
             raise SessionLost(
                 f"session {key} of pool {self._pool} is lost: {session.lost}", subject=key
             )
@@ -118,7 +130,10 @@ class SessionTable:
         now = self._clock()
         session = self.sessions.get(key)
         if session is None:
-            session = self.sessions[key] = Session(key, now, now)
+            before = self._parting.get(key)
+            session = self.sessions[key] = Session(key, now, now, before=before)
+            if before is not None:
+                before.after = session
         session.affinity, session.lost = affinity, ""
         session.commands += 1
         session.live += 1
@@ -159,6 +174,18 @@ class SessionTable:
             return [Farewell(worker, session.key)]
         return []
 
+    def over(self, session: Session) -> list[Call]:
+        """One of its commands has ended: those of another that waited for the last one of it."""
+        if not session.gone or session.live or session.placed or session.before is not None:
+            return []
+        if self._parting.get(session.key) is session:
+            del self._parting[session.key]
+        after, session.after = session.after, None
+        if after is None:
+            return []
+        after.before = None
+        return [*iter(after.parked.pop, None), *self.over(after)]
+
     # ── workers ──────────────────────────────────────────────────────────────────────────────
 
     def retire(self, worker: str) -> None:
@@ -180,20 +207,19 @@ class SessionTable:
                 session.revision += 1
         return found
 
-    def told(self, worker: str, key: str, variables: bytes) -> None:
-        """A worker says a session's variables after a command.
+    def told(self, session: Session, worker: str, variables: bytes) -> None:
+        """A worker says a session's variables after a command; those of an ended one are of no use.
 
         Raises:
             QuotaExceeded: they are larger than a session may have; the old ones stay.
         """
-        session = self.sessions.get(key)
-        if session is None or not session.placed.get(worker):
-            return  # a session that was ended, and perhaps begun anew elsewhere
+        if session.gone:
+            return
         self._check_size(session, variables)
         session.variables = variables
         session.revision += 1
         session.held = (worker, session.revision)
-        self.changed[key] = session
+        self.changed[session.key] = session
 
     # ── operators ────────────────────────────────────────────────────────────────────────────
 
@@ -242,8 +268,9 @@ class SessionTable:
         session = self.known(key)
         return session, self._end(session)
 
-    def expire(self) -> list[Farewell]:
-        """Ends the sessions whose time is over."""
+    def expire(self) -> tuple[list[Session], list[Farewell]]:
+        """Ends the sessions whose time is over: which these are, and who is to be told."""
+        ended: list[Session] = []
         found: list[Farewell] = []
         now = self._clock()
         while self.sessions:
@@ -253,8 +280,9 @@ class SessionTable:
             if session.live:
                 self._touch(session, now)
             else:
+                ended.append(session)
                 found += self._end(session)
-        return found
+        return ended, found
 
     def next_expiry(self) -> float | None:
         """When `expire` has something to do; never too late."""
@@ -280,6 +308,8 @@ class SessionTable:
     def _end(self, session: Session) -> list[Farewell]:
         del self.sessions[session.key]
         session.gone = True
+        if session.live or session.placed:
+            self._parting[session.key] = session
         worker = self._unbind(session)
         self.changed[session.key] = session
         return [Farewell(worker, session.key)] if worker and not session.placed.get(worker) else []

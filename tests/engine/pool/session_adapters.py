@@ -1,12 +1,13 @@
 """Adapters that keep something for a session."""
 
 import os
+import time
 from array import array
 from pathlib import Path
 from typing import Any
 
 import citadel
-from citadel.adapter import Adapter, tool
+from citadel.adapter import Adapter, check_cancelled, tool
 
 
 def variables() -> dict[str, Any]:
@@ -15,12 +16,24 @@ def variables() -> dict[str, Any]:
     return session.variables
 
 
+def wait_for(started: str, until: str) -> None:
+    Path(started).touch()
+    while not Path(until).exists():
+        check_cancelled()
+        time.sleep(0.005)
+
+
 class Keeper(Adapter):
     thread_safe = True
 
     @tool
     def remember(self, name: str, value: Any = None) -> None:
         variables()[name] = value
+
+    @tool
+    def remember_slowly(self, name: str, started: str, until: str) -> None:
+        variables()[name] = "slow"
+        wait_for(started, until)
 
     @tool
     def append(self, name: str, value: Any) -> None:
@@ -80,3 +93,8 @@ class Each(Adapter):
     def see(self, what: str) -> list[str]:
         self.seen.append(what)
         return self.seen
+
+    @tool
+    def see_slowly(self, what: str, started: str, until: str) -> list[str]:
+        wait_for(started, until)
+        return self.see(what)

@@ -218,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         self.now += seconds
         for call in self.core.expire(self.now):
             self.act(self.core.late(call, runs=self.runs(call.number)))
-        self.act(self.core.sessions.expire())
+        self.act(self.core.sessions.expire()[1])
         due = self.core.sessions.next_expiry()
         assert due is None or due > self.now
 
@@ -259,7 +259,9 @@ class Machine(RuleBasedStateMachine):
             if call.place is None or call.number in self.delayed:
                 continue
             session = call.session
-            own = session and call.strict and (session.placed or session.worker)
+            own = session and (
+                session.before or (call.strict and (session.placed or session.worker))
+            )
             full = self.mission_limit and core.room.bulkhead.full(call)
             outside = core.room.lobby and core.room.waits >= LIMIT
             assert own or full or outside, "it could run"
@@ -276,6 +278,16 @@ class Machine(RuleBasedStateMachine):
             assert len(strict) <= 1
             live = sum(call.session is session for call in self.core.calls.values())
             assert session.live == live
+
+    @invariant()
+    def of_sessions_with_one_key_only_one_is_on_workers(self):
+        found: dict[str, object] = {}
+        for seat in self.core.seats.values():
+            for call in seat.calls.values():
+                if call.session is not None:
+                    assert found.setdefault(call.session.key, call.session) is call.session
+        for session in self.core.sessions._parting.values():
+            assert session.live or session.placed or session.before
 
     @invariant()
     def a_free_worker_serves_its_own_queue(self):

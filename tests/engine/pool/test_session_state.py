@@ -1,5 +1,6 @@
 """What tools keep for a session: variables that outlive workers, instances that do not."""
 
+import asyncio
 import json
 import os
 from itertools import count
@@ -9,7 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from citadel.errors import CommandFailed, InvalidRequest, QuotaExceeded, WorkerLost
+from citadel.errors import CommandFailed, InvalidRequest, QuotaExceeded, SessionBusy, WorkerLost
 from citadel.vocabulary import Affinity
 from engine.pool.options import SessionOptions
 from engine.pool.settings import PoolCommand
@@ -44,6 +45,9 @@ class Sessions:
             affinity=affinity,
         )
         return msgpack.unpackb((await self.bench.pools.submit(command)).value)
+
+    def start(self, key: str, tool: str, /, **arguments: Any) -> asyncio.Task[Any]:
+        return asyncio.get_running_loop().create_task(self.call(key, tool, **arguments))
 
     def kill_all(self) -> None:
         for worker in self.bench.status.workers:
@@ -117,6 +121,49 @@ async def test_an_ended_session_begins_anew(keeping):
     await sessions.call("k", "remember", name="a", value=1)
     sessions.bench.pools.end_session("p", "k")
     assert await sessions.call("k", "recall") == {}
+
+
+@pytest.fixture
+def slowly(tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
+    """Two files and what a slow tool is told of them: when it has started, until when it waits."""
+    started, until = tmp_path / "started", tmp_path / "until"
+    return started, until, {"started": str(started), "until": str(until)}
+
+
+async def test_a_session_begun_anew_has_nothing_of_the_one_whose_command_still_runs(
+    keeping, slowly
+):
+    sessions = await keeping()
+    started, until, waits = slowly
+    old = sessions.start("k", "remember_slowly", name="a", **waits)
+    await sessions.bench.until("the start", started.exists)
+    sessions.bench.pools.end_session("p", "k")
+    new = sessions.start("k", "remember", name="b", value=1)
+    await sessions.bench.until("the queue", lambda: sessions.bench.status.queued == 1)
+    until.touch()
+    await asyncio.gather(old, new)
+    for number in range(3):
+        await sessions.call("k", "remember", name=f"c{number}", value=number)
+    assert await sessions.call("k", "recall") == {"b": 1, "c0": 0, "c1": 1, "c2": 2}
+    sessions.bench.exact()
+
+
+async def test_a_session_begun_anew_while_a_command_runs_keeps_its_own_adapter(
+    keeping, log, slowly
+):
+    sessions = await keeping("session_adapters:Each")
+    started, until, waits = slowly
+    old = sessions.start("k", "see_slowly", what="old", **waits)
+    await sessions.bench.until("the start", started.exists)
+    sessions.bench.pools.end_session("p", "k")
+    new = sessions.start("k", "see", what="a")
+    with pytest.raises(SessionBusy, match="commands of session k have not ended"):
+        await sessions.call("k", "see", what="z", affinity="strict_fail")
+    until.touch()
+    assert await old == ["old"]
+    assert await new == ["a"]
+    assert await sessions.call("k", "see", what="b") == ["a", "b"]
+    assert log.read_text() == "old\n"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from citadel.errors import (
     SessionLost,
     UnknownSession,
 )
+from engine.pool.call import Call, Farewell
 from engine.pool.options import SessionOptions
 from engine.pool.session_desk import SHOWN_CHARACTERS, shown
 from engine.pool.sessions import EMPTY, MAX_KEY, SessionTable
@@ -59,7 +60,7 @@ class Machine(RuleBasedStateMachine):
             assert key in self.lost
             assert affinity == "strict_fail"
             return
-        assert (found is not None) == known
+        assert (found is not None and not found.gone) == known
         session = self.table.enter(key, affinity)
         self.lost.discard(key)
         self.values.setdefault(key, {})
@@ -82,7 +83,7 @@ class Machine(RuleBasedStateMachine):
             return
         session, worker = self.running.pop(pick % len(self.running))
         if value is not None and not session.gone:
-            self.table.told(worker, session.key, packed(x=value))
+            self.table.told(session, worker, packed(x=value))
             self.values[session.key] = {"x": value}
             assert session.held == (worker, session.revision)
         self.table.leave(session)
@@ -188,7 +189,7 @@ def test_variables_are_bounded_for_workers_and_operators():
     session = core.enter("s", "hint")
     core.place(session, "w")
     with pytest.raises(QuotaExceeded, match="more than 16"):
-        core.told("w", "s", packed(x="x" * 32))
+        core.told(session, "w", packed(x="x" * 32))
     with pytest.raises(QuotaExceeded, match="more than 16"):
         core.set("s", packed(x="x" * 32), 0)
     assert session.variables == EMPTY
@@ -200,8 +201,38 @@ def test_a_worker_that_the_session_has_left_says_nothing_about_a_new_one():
     core.place(old, "w")
     core.end("s")
     new = core.enter("s", "hint")
-    core.told("w", "s", packed(x=1))
+    core.told(old, "w", packed(x=1))
     assert new.variables == EMPTY
+
+
+def test_a_new_session_waits_for_the_commands_of_the_ended_one():
+    core = table()
+    sessions = [core.enter("s", "hint")]
+    core.place(sessions[0], "w")
+    core.end("s")
+    assert core.check("s", "hint") is sessions[0]
+    for _ in range(2):
+        sessions.append(core.enter("s", "hint"))
+        assert sessions[-1].before is sessions[-2]
+        call = Call(number=len(sessions), name="c", tool="t", deadline=1.0)
+        sessions[-1].parked.push(call)
+        core.end("s")
+    last = core.enter("s", "hint")
+    sessions[1].parked.pop()  # it is cancelled
+    core.leave(sessions[1])
+    assert core.over(sessions[1]) == [], "it has none left, but waits itself"
+    core.leave(sessions[0])
+    assert core.over(sessions[0]) == []
+    assert core.lift(sessions[0], "w") == [Farewell("w", "s")]
+    assert [call.number for call in core.over(sessions[0])] == [3]
+    assert last.before is sessions[2]
+    core.leave(sessions[2])
+    core.over(sessions[2])
+    assert last.before is None
+    core.end("s")
+    core.leave(last)
+    core.over(last)
+    assert core.check("s", "hint") is None
 
 
 def test_a_key_is_bounded():
