@@ -184,9 +184,12 @@ class PoolsGroup(Group):
         bound = self.on(pool, affinity=affinity, **options).options
         return PoolSession(self._connection, pool, replace(bound, session=key), self._watch)
 
-    async def cancel(self, command_id: str, *, reason: str = "") -> str:
-        """Cancels by id: what the command was, "queued", "running" or "unknown"."""
-        request = m.CancelRequest(command_id=command_id, reason=reason)
+    async def cancel(self, command_id: str, *, pool: str = "", reason: str = "") -> str:
+        """Cancels by id: what the command was, "queued", "running" or "unknown".
+
+        Ids are unique in a pool: without one, every pool's command with this id is cancelled.
+        """
+        request = m.CancelRequest(command_id=command_id, reason=reason, pool=pool)
         return (await self._call("Pools.Cancel", request)).was
 
     # ── what there is ────────────────────────────────────────────────────────────────────────

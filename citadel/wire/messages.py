@@ -526,7 +526,8 @@ class Tool:
 class Command:
     """`citadel.wire.v1.Command`."""
 
-    # 1–64 of [A-Za-z0-9_-]; empty: the engine gives one.
+    # 1–64 of [A-Za-z0-9_-]; of those that its pool has, no other may have it. Empty: the engine
+    # gives one.
     id: str = ""
     pool: str = ""
     tool: str = ""
@@ -627,13 +628,16 @@ class CancelRequest:
 
     command_id: str = ""
     reason: str = ""
+    # Where it is: ids are unique in a pool. Empty: in every pool that has a command with this id.
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelReply:
     """`citadel.wire.v1.CancelReply`."""
 
-    # What the command was when the cancel arrived: queued, running, or unknown.
+    # What the command was when the cancel arrived: queued, running, or unknown; of several, running
+    # if one was.
     was: str = ""
 
 

@@ -34,7 +34,8 @@ class Many:
         self._pools = pools
         self._call = call
         self._closing = closing
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}
+        """The pools of the commands that have not ended, by id."""
         self._ended: list[Outcome] = []
         self._in_flight = 0
         self._read_all = False
@@ -67,8 +68,8 @@ class Many:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
-            for command in tuple(self._running):
-                self._pools.cancel(command, "its caller went away")
+            for command, pool in tuple(self._running.items()):
+                self._pools.cancel(command, "its caller went away", pool)
 
     async def _read(self, requests: AsyncIterator[CommandBatch]) -> None:
         async for batch in requests:
@@ -78,8 +79,8 @@ class Many:
                     await self._room.wait()
                 self._begin(command)
             for command in batch.cancels:
-                if command in self._running:
-                    self._pools.cancel(command, "its caller gave it up")
+                if (pool := self._running.get(command)) is not None:
+                    self._pools.cancel(command, "its caller gave it up", pool)
 
     async def _close(self, reader: asyncio.Task[None]) -> None:
         """An engine that stops reads no more; what was begun is answered."""
@@ -96,16 +97,19 @@ class Many:
             raise InvalidRequest("a command of a stream needs an id of its own", subject="id")
         self._in_flight += 1
         try:
+            if request.id in self._running:
+                text = f"command {request.id} of this stream has not ended"
+                raise InvalidRequest(text, subject=request.id, remedy="Give each its own id")
             parent = parse_traceparent(request.traceparent)
             future = self._pools.begin(pool_command(request, parent, None))
         except Exception as raised:  # noqa: BLE001 - it fails alone, whatever it was
             self._tell(Outcome(id=request.id, error=to_wire(self._call.error_of(raised))))
             return
-        self._running.add(request.id)
+        self._running[request.id] = request.pool
         future.add_done_callback(partial(self._end, request.id))
 
     def _end(self, command: str, future: asyncio.Future[CommandResult]) -> None:
-        self._running.discard(command)
+        self._running.pop(command, None)
         if future.cancelled():
             error: CitadelError = Cancelled(f"command {command} was cancelled", subject=command)
         elif (raised := future.exception()) is None:

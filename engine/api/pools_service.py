@@ -71,9 +71,9 @@ class PoolsServicer(PoolChanges):
                     yield StreamOutput(result=output)
 
     async def cancel(self, request: CancelRequest, call: Call) -> CancelReply:
-        """Cancels a command by its id."""
+        """Cancels a command by its id, in its pool or wherever there is one."""
         reason = request.reason or f"cancelled by {call.identity.name}"
-        return CancelReply(was=self.pools.cancel(request.command_id, reason))
+        return CancelReply(was=self.pools.cancel(request.command_id, reason, request.pool))
 
     # ── what there is ────────────────────────────────────────────────────────────────────────
 

@@ -104,12 +104,16 @@ class Pools:
         """Runs a command that takes or gives a stream; see `Pool.stream`."""
         return self._known(command.pool).stream(command, items)
 
-    def cancel(self, command_id: str, reason: str = "") -> str:
-        """Cancels a command of any pool: what it was."""
-        for pool in self._pools.values():
-            if (was := pool.cancel(command_id, reason)) != "unknown":
-                return was
-        return "unknown"
+    def cancel(self, command_id: str, reason: str = "", pool: str = "") -> str:
+        """Cancels the command of a pool, or of each that has one with this id: what it was.
+
+        Of several, "running" if one was.
+
+        Raises:
+            NotFound: there is no such pool.
+        """
+        was = {found.cancel(command_id, reason) for found in self._some(pool)}
+        return next((each for each in ("running", "queued") if each in was), "unknown")
 
     def status(self) -> tuple[PoolStatus, ...]:
         """Every pool, as the wire has it."""

@@ -124,7 +124,9 @@ async def test_cancel_by_id(client: Client, until: Any) -> None:
             return any(worker.command_id == "c1" for worker in (await pool(client)).workers)
 
         await until(runs)
-        assert await client.pools.cancel("c1", reason="changed my mind") == "running"
+        with pytest.raises(NotFound):
+            await client.pools.cancel("c1", pool="nowhere")
+        assert await client.pools.cancel("c1", pool=POOL, reason="changed my mind") == "running"
     error = running.result()
     assert isinstance(error, Cancelled)
     assert "changed my mind" in error.message

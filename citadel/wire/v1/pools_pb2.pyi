@@ -283,12 +283,14 @@ class CommandResult(_message.Message):
     def __init__(self, id: _Optional[str] = ..., value: _Optional[bytes] = ..., worker: _Optional[str] = ..., queued_seconds: _Optional[float] = ..., run_seconds: _Optional[float] = ..., trace_id: _Optional[str] = ..., sampled: _Optional[bool] = ...) -> None: ...
 
 class CancelRequest(_message.Message):
-    __slots__ = ("command_id", "reason")
+    __slots__ = ("command_id", "reason", "pool")
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
     command_id: str
     reason: str
-    def __init__(self, command_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    pool: str
+    def __init__(self, command_id: _Optional[str] = ..., reason: _Optional[str] = ..., pool: _Optional[str] = ...) -> None: ...
 
 class CancelReply(_message.Message):
     __slots__ = ("was",)

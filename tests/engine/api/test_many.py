@@ -37,7 +37,8 @@ class FakePools:
             future.set_result(CommandResult(id=command.id, value=command.arguments))
         return future
 
-    def cancel(self, command_id: str, reason: str) -> str:
+    def cancel(self, command_id: str, reason: str, pool: str) -> str:
+        assert pool == "p"
         self.cancelled.append((command_id, reason))
         future = self.begun[command_id]
         if not future.done():
@@ -185,3 +186,14 @@ async def test_a_command_without_an_id_ends_the_stream() -> None:
     with pytest.raises(InvalidRequest, match="an id of its own"):
         await stream.rest()
     assert [id_ for id_, _ in stream.pools.cancelled] == ["a"]
+
+
+async def test_an_id_that_has_not_ended_is_refused_in_any_pool() -> None:
+    stream = Stream()
+    elsewhere = Command(id="a", pool="q", tool="wait")
+    stream.send(command("a", "wait"), elsewhere, cancels=("a",))
+    stream.requests.put_nowait(None)
+    refused, cancelled = await stream.rest()
+    assert refused.error.kind == "InvalidRequest"
+    assert "has not ended" in refused.error.message
+    assert cancelled.error.kind == "Cancelled"

@@ -4,16 +4,20 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
 from citadel.errors import (
+    Cancelled,
     DeadlineExceeded,
     InvalidRequest,
+    NotFound,
     NotReady,
     QueueFull,
     Shed,
 )
 from engine.pool.options import QueueOptions
+from engine.pool.settings import PoolCommand
 
 ADAPTER = "lasting_adapters:Lasting"
 
@@ -150,3 +154,29 @@ async def test_how_long_commands_waited_is_shown(make, tmp_path):
     until.touch()
     await asyncio.gather(first, *others)
     assert bench.status.queue_wait_seconds > 0.0
+
+
+async def test_a_cancel_is_for_its_pool_or_for_all_that_have_the_id(make_more, tmp_path):
+    bench = await make_more(*({"name": name, "adapter": ADAPTER, "size": 1} for name in "pqr"))
+    until = str(tmp_path / "until")
+
+    def start(pool: str) -> asyncio.Task[Any]:
+        arguments = {"started": str(tmp_path / pool), "until": until}
+        command = PoolCommand(
+            id="same", pool=pool, tool="holds", arguments=msgpack.packb(arguments)
+        )
+        return asyncio.get_running_loop().create_task(bench.pools.submit(command))
+
+    running = {pool: start(pool) for pool in "pqr"}
+    await bench.until("the starts", lambda: all((tmp_path / each).exists() for each in "pqr"))
+    assert bench.pools.cancel("same", pool="q") == "running"
+    with pytest.raises(Cancelled):
+        await running["q"]
+    assert [bench.pools.counts(each).cancelled for each in "pqr"] == [0, 1, 0]
+    assert bench.pools.cancel("same") == "running"
+    for pool in "pr":
+        with pytest.raises(Cancelled):
+            await running[pool]
+    assert bench.pools.cancel("same") == "unknown"
+    with pytest.raises(NotFound):
+        bench.pools.cancel("same", pool="nowhere")
