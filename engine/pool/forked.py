@@ -6,9 +6,10 @@ Loop thread only. Linux only.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from engine.pool.link import EXIT_SECONDS, SETTLE_SECONDS
 from engine.pool.output import Lines
@@ -31,16 +32,22 @@ class ForkedProcess:
         self._ears = ears
         self._lines: dict[int, Lines] = {}
         self._watch = -1
-        self._asked = self._doomed = self._orphaned = self._dead = False
+        self._asked = self._doomed = self._orphaned = self._dead = self._over = False
 
     def outputs(self) -> tuple[int, int]:
-        """Two new pipes' ends for its stdout and stderr, the caller's to close."""
-        (out, theirs_out), (err, theirs_err) = os.pipe(), os.pipe()
-        for each in (out, err):
+        """Two new pipes' ends for its stdout and stderr, the caller's to close.
+
+        Raises:
+            OSError: no descriptors are left.
+        """
+        with ExitStack() as undo:
+            pipes = [self._pipe(undo) for _ in ("stdout", "stderr")]
+            undo.pop_all()
+        for each, _ in pipes:
             os.set_blocking(each, False)
             self._lines[each] = Lines()
             self._loop.add_reader(each, self._printed, each)
-        return theirs_out, theirs_err
+        return pipes[0][1], pipes[1][1]
 
     def kill(self) -> None:
         """Kills the process and what it started in its group."""
@@ -50,7 +57,10 @@ class ForkedProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         with suppress(ProcessLookupError):  # it may not have its group yet
-            signal.pidfd_send_signal(self._watch, signal.SIGKILL)
+            if self._watch >= 0:
+                signal.pidfd_send_signal(self._watch, signal.SIGKILL)
+            else:
+                os.kill(self.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Kills it, waits for its end and for what it still says, each within a bound."""
@@ -60,10 +70,8 @@ class ForkedProcess:
             await asyncio.wait({self.output_ended}, timeout=SETTLE_SECONDS)
         for each in list(self._lines):
             self._close(each)
-        if self._watch >= 0:
-            self._loop.remove_reader(self._watch)
-            os.close(self._watch)
-            self._watch = -1
+        self._over = True
+        self._unwatch()
 
     # ── what its zygote tells ────────────────────────────────────────────────────────────────
 
@@ -72,17 +80,23 @@ class ForkedProcess:
         self._asked = True
 
     def began(self, pid: int, watch: int) -> None:
-        """It runs."""
+        """It runs; a pidfd of -1: no descriptor was left for it, and the start has failed."""
         self.pid, self._watch = pid, watch
+        if watch < 0:
+            self._dead = True  # only its zygote tells its end, or takes it along
+            self.kill()
+            self._not_born(OSError(errno.EMFILE, "no descriptor is left to watch it by"))
+            return
         self._loop.add_reader(watch, self._seen_dead)
         self.forked.set_result(None)
         if self._doomed:
             self.kill()
+        if self._over:  # its start was given up before
+            self._unwatch()
 
     def failed(self, error: OSError) -> None:
         """It was never born."""
-        self.forked.set_exception(error)
-        self.forked.exception()  # a start that was cancelled asks no more
+        self._not_born(error)
         self.exited.cancel()
         self._asked = False
 
@@ -98,6 +112,22 @@ class ForkedProcess:
             self._ears.on_lost("its zygote ended")
         if self._dead:
             self.ended(UNKNOWN_EXIT)
+
+    def _not_born(self, error: OSError) -> None:
+        self.forked.set_exception(error)
+        self.forked.exception()  # a start that was cancelled asks no more
+
+    def _unwatch(self) -> None:
+        if self._watch >= 0:
+            self._loop.remove_reader(self._watch)
+            os.close(self._watch)
+            self._watch = -1
+
+    def _pipe(self, undo: ExitStack) -> tuple[int, int]:
+        ends = os.pipe()
+        for each in ends:
+            undo.callback(os.close, each)
+        return ends
 
     def _seen_dead(self) -> None:
         self._dead = True

@@ -8,13 +8,14 @@ by its pidfd; the exit code comes from the zygote, which alone may ask for it.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
@@ -108,17 +109,21 @@ class Zygote:
         self._numbers = count(1)
         self._waiting: dict[int, ForkedProcess] = {}
         self._alive: dict[int, ForkedProcess] = {}
-        self._out: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._out: deque[tuple[int, bytes, tuple[int, ...]]] = deque()
         self._lines = Lines()
         self._said: deque[str] = deque(maxlen=LAST_LINES)
         self._loop = asyncio.get_running_loop()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = _start(key, theirs)
+        with ExitStack() as undo:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.callback(self._control.close)
+            with theirs:
+                self._process = undo.enter_context(_start(key, theirs))
+            undo.callback(self._process.kill)
+            self._watch = os.pidfd_open(self._process.pid)
+            undo.pop_all()
         self.pid = self._process.pid
         assert self._process.stdout is not None
         self._output = self._process.stdout.fileno()
-        self._watch = os.pidfd_open(self.pid)
         for descriptor in (self._control.fileno(), self._output, self._watch):
             os.set_blocking(descriptor, False)
         self._loop.add_reader(self._control, self._receive)
@@ -144,15 +149,17 @@ class Zygote:
         """Forks a worker; the descriptors are link, slate, stdout and stderr, then the named ones.
 
         Raises:
-            OSError: it cannot fork, or died.
+            OSError: it cannot be asked, cannot fork, or died.
         """
         number = next(self._numbers)
+        request = bytes(msgpack.packb([number, asdict(charge), list(handed)]) or b"")
+        if len(request) > zygote.MAX_REQUEST:
+            raise OSError(errno.EMSGSIZE, f"its charge has {len(request)} bytes: is sys.path long?")
+        # Duplicates: the caller may close its own before these are sent.
+        copies = _duplicates(*standard, *handed.values())
         self._waiting[number] = process
         process.asked()
-        request = bytes(msgpack.packb([number, asdict(charge), list(handed)]) or b"")
-        # Duplicates: the caller may close its own before these are sent.
-        copies = tuple(os.dup(each) for each in (*standard, *handed.values()))
-        self._out.append((request, copies))
+        self._out.append((number, request, copies))
         if len(self._out) == 1:
             self._send()
         try:
@@ -184,21 +191,28 @@ class Zygote:
 
     def _send(self) -> None:
         while self._out:
-            data, descriptors = self._out[0]
+            number, data, descriptors = self._out[0]
             try:
                 socket.send_fds(self._control, [data], descriptors)
             except BlockingIOError:
                 self._loop.add_writer(self._control, self._send)
                 return
-            except OSError:  # it is gone, which its pidfd tells
+            except ConnectionError:  # it is gone, which its pidfd tells
                 break
-            _close(*self._out.popleft()[1])
+            except OSError as error:  # this one cannot be sent: others can
+                self._failed(number, error)
+            _close(*self._out.popleft()[2])
         self._loop.remove_writer(self._control)
+
+    def _failed(self, number: int, error: OSError) -> None:
+        self._waiting.pop(number).failed(error)
 
     def _receive(self) -> None:
         while not self.ended:
             try:
-                data, descriptors, _, _ = socket.recv_fds(self._control, zygote.MAX_REQUEST, 1)
+                data, descriptors, _, _ = socket.recv_fds(
+                    self._control, zygote.MAX_REQUEST, 1, socket.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 return
             except OSError:
@@ -217,14 +231,14 @@ class Zygote:
                 self._hello.set_result(None)
             case zygote.FORKED:
                 process = self._alive[item[2]] = self._waiting.pop(item[1])
-                process.began(item[2], descriptors[0])
+                process.began(item[2], descriptors[0] if descriptors else -1)
             case zygote.FAILED:
-                self._waiting.pop(item[1]).failed(OSError(item[2]))
+                self._failed(item[1], OSError(item[2]))
             case _:
                 if process := self._alive.pop(item[1], None):
                     process.ended(item[2])
-                if self._retiring:
-                    self.retire()
+        if self._retiring:
+            self.retire()
 
     def _printed(self) -> None:
         data = read(self._output)
@@ -249,7 +263,7 @@ class Zygote:
         os.close(self._watch)
         assert self._process.stdout is not None
         self._process.stdout.close()
-        for _, copies in self._out:
+        for _, _, copies in self._out:
             _close(*copies)
         self._out.clear()
         last = f"; it printed last: {self._said[-1]}" if self._said else ""
@@ -301,30 +315,27 @@ class ForkSpawner:
     async def _fork(
         self, found: Zygote, charge: Charge, ears: Ears, descriptors: Mapping[str, int]
     ) -> Hosted:
-        loop = asyncio.get_running_loop()
+        loop, process, link = asyncio.get_running_loop(), ForkedProcess(ears), link_of(ears)
         handed = {name: each for name, each in descriptors.items() if each >= 0}
-        board, _, memory = slate.create(charge.threads)
-        ours, theirs = socket.socketpair()
-        process = ForkedProcess(ears)
-        outputs = process.outputs()
-        link = link_of(ears)
-        try:
-            ours.setblocking(False)
-            # The link listens before the worker can speak.
-            await loop.create_unix_connection(lambda: link, sock=ours)
-            standard = (theirs.fileno(), memory, *outputs)
-            told = replace(charge, descriptors={}, path=self._key.interpreter.path())
-            await found.fork(told, process, standard, handed)
-        except BaseException:
-            theirs.close()
-            await process.end()
-            await link.end()
-            ours.close()
-            board.close()
-            raise
-        finally:
-            theirs.close()
-            _close(memory, *outputs)
+        told = replace(charge, descriptors={}, path=self._key.interpreter.path())
+        async with AsyncExitStack() as undo:
+            with ExitStack() as lent:
+                board, _, memory = slate.create(charge.threads)
+                undo.callback(board.close)
+                lent.callback(os.close, memory)
+                ours, theirs = socket.socketpair()
+                undo.callback(ours.close)
+                lent.callback(theirs.close)
+                outputs = process.outputs()
+                lent.callback(_close, *outputs)
+                undo.push_async_callback(link.end)
+                undo.push_async_callback(process.end)
+                ours.setblocking(False)
+                # The link listens before the worker can speak.
+                await loop.create_unix_connection(lambda: link, sock=ours)
+                standard = (theirs.fileno(), memory, *outputs)
+                await found.fork(told, process, standard, handed)
+            undo.pop_all()
         return Hosted(process, link, board)
 
 
@@ -341,6 +352,16 @@ def _start(key: Key, control: socket.socket) -> subprocess.Popen[bytes]:
         pass_fds=(control.fileno(),),
         start_new_session=True,
     )
+
+
+def _duplicates(*descriptors: int) -> tuple[int, ...]:
+    found: list[int] = []
+    try:
+        found.extend(map(os.dup, descriptors))  # those before one that fails are in it
+    except OSError:
+        _close(*found)
+        raise
+    return tuple(found)
 
 
 def _close(*descriptors: int) -> None:

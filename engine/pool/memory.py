@@ -91,7 +91,11 @@ class Memory(Results):
         self._open()
         self.gone(worker)
         descriptor = slabs.create(self.size)
-        self._results[worker] = WorkerSlab(slabs.reader(descriptor), descriptor)
+        try:
+            self._results[worker] = WorkerSlab(slabs.reader(descriptor), descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return {slabs.ARGUMENTS: self._descriptor, slabs.RESULTS: descriptor}
 
     def settled(self, worker: str) -> None:
@@ -113,7 +117,7 @@ class Memory(Results):
             self.gone(worker)
         if self._descriptor >= 0:
             os.close(self._descriptor)
-            self._descriptor = -1
+            self._descriptor, self._slab = -1, None
         self._leaks.close()
 
     # ── arguments ────────────────────────────────────────────────────────────────────────────
@@ -264,8 +268,13 @@ class Memory(Results):
     def _open(self) -> None:
         if self._slab is None:
             slabs.keep_freed_memory()
-            self._descriptor = slabs.create(self.size)
-            self._slab = slabs.writer(self._descriptor)
+            descriptor = slabs.create(self.size)
+            try:
+                self._slab = slabs.writer(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
             self._leases = Leases(self.size)
 
     def _inside(self, piece: memoryview) -> tuple[Block, int] | None:

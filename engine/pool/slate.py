@@ -95,6 +95,9 @@ def create(slots: int = 1) -> tuple[Slate, str, int]:
     """A new slate for so many commands at once.
 
     Also the word by which a worker opens it, and a descriptor to hand down (or -1).
+
+    Raises:
+        OSError: the system has no room for it, or no descriptor.
     """
     if sys.platform == "win32":
         name = f"citadel-{secrets.token_hex(16)}"
@@ -104,8 +107,13 @@ def create(slots: int = 1) -> tuple[Slate, str, int]:
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, _SIZE)
-    return Slate(mmap.mmap(descriptor, _SIZE), slots), f"fd:{descriptor}", descriptor
+    try:
+        os.ftruncate(descriptor, _SIZE)
+        board = Slate(mmap.mmap(descriptor, _SIZE), slots)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return board, f"fd:{descriptor}", descriptor
 
 
 def connect(word: str) -> Slate:

@@ -16,6 +16,7 @@ import socket
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -215,24 +216,22 @@ class PlainSpawner:
 
     async def over_pair(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """A socket pair whose other end the process inherits."""
-        loop = asyncio.get_running_loop()
-        board, word, memory = slate.create(charge.threads)
-        ours, theirs = socket.socketpair()
-        process = Process(ears.on_line)
-        try:
-            with theirs:
+        loop, process = asyncio.get_running_loop(), Process(ears.on_line)
+        async with AsyncExitStack() as undo:
+            with ExitStack() as lent:
+                board, word, memory = slate.create(charge.threads)
+                undo.callback(board.close)
+                lent.callback(_close, memory)
+                ours, theirs = socket.socketpair()
+                undo.callback(ours.close)
+                lent.callback(theirs.close)
                 ours.setblocking(False)
                 handed = {name: each for name, each in descriptors.items() if each >= 0}
                 told = replace(charge, link=f"fd:{theirs.fileno()}", slate=word, descriptors=handed)
+                undo.push_async_callback(process.end)
                 await self._start(process, told, (theirs.fileno(), memory, *handed.values()))
             _, link = await loop.create_unix_connection(lambda: link_of(ears), sock=ours)
-        except BaseException:
-            await process.end()
-            ours.close()
-            board.close()
-            raise
-        finally:
-            _close(memory)
+            undo.pop_all()
         return Hosted(process, link, board)
 
     async def over_tcp(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:

@@ -14,6 +14,7 @@ It dies with the engine, and its children with it. A child that ended takes its 
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import importlib
 import json
@@ -93,25 +94,28 @@ class Zygote:
             os._exit(0)
 
     def _serve(self) -> Become | None:
-        data, descriptors, _, _ = socket.recv_fds(
+        data, descriptors, flags, _ = socket.recv_fds(
             self._control, MAX_REQUEST, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
         )
         if not data:
             os._exit(0)
         number, told, names = msgpack.unpackb(data)
         parent = os.getpid()
+        pid = -1
         try:
+            if flags & socket.MSG_CTRUNC:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             pid = os.fork()
         except OSError as error:
             self.say(FAILED, number, f"fork: {error.strerror}")
-        else:
-            if not pid:
-                return self._born(parent, told, names, descriptors)
+        if not pid:
+            return self._born(parent, told, names, descriptors)
+        for each in descriptors:  # which leaves room for the pidfd
+            os.close(each)
+        if pid > 0:
             watch = os.pidfd_open(pid)
             self.say(FORKED, number, pid, descriptors=(watch,))
             os.close(watch)
-        for each in descriptors:
-            os.close(each)
         return None
 
     def _reap(self) -> None:
