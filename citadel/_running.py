@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from citadel.values import Parcel
+
 
 @dataclass(slots=True)
 class Session:
@@ -37,11 +39,11 @@ class Running(Protocol):
         """The session that it belongs to."""
         ...
 
-    def ask(self, kind: str, *what: Any) -> bytes:
-        """Asks something of the engine and waits for the answer: a msgpack value."""
+    def ask(self, kind: str, *what: str | Parcel) -> Parcel:
+        """Asks something of the engine and waits for the answer."""
         ...
 
-    async def ask_async(self, kind: str, *what: Any) -> bytes:
+    async def ask_async(self, kind: str, *what: str | Parcel) -> Parcel:
         """The same for an async tool: its loop goes on."""
         ...
 
@@ -90,10 +92,10 @@ class Polled:
         """What it was told."""
         return self._session
 
-    def ask(self, kind: str, *what: Any) -> bytes:
+    def ask(self, kind: str, *what: str | Parcel) -> Parcel:
         """Nobody answers."""
         raise LookupError(f"there is no engine to ask for {kind} {what}")
 
-    async def ask_async(self, kind: str, *what: Any) -> bytes:
+    async def ask_async(self, kind: str, *what: str | Parcel) -> Parcel:
         """Nobody answers."""
         return self.ask(kind, *what)

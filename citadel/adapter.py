@@ -134,12 +134,12 @@ def call(pool: str, tool: str, /, **arguments: Any) -> Any:
     Raises:
         CitadelError: what the tool raised, or why it was not run.
     """
-    return values.unpack(_here().ask("tool", pool, tool, values.pack(arguments, plain)))
+    return _here().ask("tool", pool, tool, _parcel(arguments)).unpacked()
 
 
 async def call_async(pool: str, tool: str, /, **arguments: Any) -> Any:
     """`call` for async tools: several may be awaited at once."""
-    return values.unpack(await _here().ask_async("tool", pool, tool, values.pack(arguments, plain)))
+    return (await _here().ask_async("tool", pool, tool, _parcel(arguments))).unpacked()
 
 
 def send(sentinel: str, type: str, data: Any = None) -> int:  # noqa: A002 - the signal's own word
@@ -148,7 +148,13 @@ def send(sentinel: str, type: str, data: Any = None) -> int:  # noqa: A002 - the
     Raises:
         CitadelError: there is no such Sentinel.
     """
-    return values.unpack(_here().ask("signal", sentinel, type, values.pack(data, plain)))
+    return (
+        _here().ask("signal", sentinel, type, values.Parcel((values.pack(data, plain),))).unpacked()
+    )
+
+
+def _parcel(arguments: dict[str, Any]) -> values.Parcel:
+    return values.pack_parts(arguments, values.THRESHOLD_BYTES, plain)
 
 
 def _here() -> _running.Running:

@@ -62,7 +62,7 @@ class Parcel:
     buffers: tuple[memoryview, ...] = ()
 
     @classmethod
-    def of(cls, data: bytes) -> Parcel:
+    def of(cls, data: Buffer) -> Parcel:
         """What `joined` made, in parts again: views of it.
 
         Raises:

@@ -24,12 +24,15 @@ from citadel.errors import (
     NotFound,
     NotReady,
     QuotaExceeded,
+    WireError,
 )
 from citadel.trace import SpanContext
+from citadel.values import Parcel
 from citadel.wire.messages import CommandResult
 from engine.pool import frames
 from engine.pool.commands import Command
 from engine.pool.hosting import told
+from engine.pool.results import PoolResult
 from engine.pool.settings import MAX_DEADLINE_SECONDS, PoolCommand
 from engine.pool.worker import Worker
 
@@ -73,6 +76,7 @@ class _Asking:
     """A running command, and what it waits for."""
 
     worker: Worker
+    call: Command
     asked: dict[int, _Asked] = field(default_factory=dict[int, _Asked])
 
 
@@ -97,6 +101,8 @@ class Asks:
         call = cast("Command | None", held and (held.of or held))  # a second copy asks too
         try:
             if call is None or call.number not in pool.commands.scheduler.calls:
+                if kind == "tool" and isinstance(what[2], list):
+                    pool.memory.discard(worker, what[2])
                 raise Cancelled("the command that asks was given up")
             if kind == "tool":
                 self._ask((pool.name, number), worker, call, ask, trace, what)
@@ -120,6 +126,13 @@ class Asks:
     ) -> None:
         name, tool, arguments = what
         _texts(name, tool)
+        if not isinstance(arguments, bytes):
+            memory = self._pools[key[0]].memory
+            try:
+                arguments = memory.taken(worker, arguments, call, parts=True, runs=True)
+            except WireError as error:
+                worker.kill(f"it sent garbage: {error}")
+                return
         target = self._pools.get(name)
         if target is None:
             raise NotFound(
@@ -129,7 +142,7 @@ class Asks:
             )
         asking = self._asking.get(key)
         if asking is None:
-            asking = self._asking[key] = _Asking(worker)
+            asking = self._asking[key] = _Asking(worker, call)
             call.future.add_done_callback(partial(self._ended, key))
         elif asking.worker is not worker:  # it is tried again: nobody waits for the answers
             self._drop(asking)
@@ -147,9 +160,16 @@ class Asks:
             raise self._never(key, ask)
 
     def _command(
-        self, pool: str, call: Command, target: str, tool: str, arguments: bytes, trace: bytes
+        self,
+        pool: str,
+        call: Command,
+        target: str,
+        tool: str,
+        arguments: bytes | Parcel,
+        trace: bytes,
     ) -> PoolCommand:
         """The command that a tool asks for: it inherits what the tool's own has."""
+        parcel = arguments if isinstance(arguments, Parcel) else Parcel((arguments,))
         above = call.command
         if len(above.callers) >= MAX_DEPTH:
             deep = len(above.callers)
@@ -170,7 +190,9 @@ class Asks:
             id=uuid.uuid4().hex,
             pool=target,
             tool=tool,
-            arguments=arguments,
+            arguments=b"".join(parcel.head),
+            buffers=parcel.buffers,
+            parts=True,
             deadline_seconds=seconds,
             mission=call.span.mission,
             mission_class=call.span.mission_class,
@@ -198,7 +220,10 @@ class Asks:
         worker = asking.worker
         if error is None:
             try:
-                _reply(worker, key[1], ask, future.result().value)
+                result = future.result()
+                value = result.parcel if isinstance(result, PoolResult) else result.value
+                lent = self._pools[key[0]].memory.lend(worker, value, asking.call)
+                _reply(worker, key[1], ask, lent)
             except CitadelError as refused:
                 _refuse(worker, key[1], ask, refused)
         else:
@@ -298,7 +323,7 @@ def _texts(*names: object) -> None:
             )
 
 
-def _reply(worker: Worker, number: int, ask: int, value: bytes) -> None:
+def _reply(worker: Worker, number: int, ask: int, value: bytes | list[Any]) -> None:
     worker.send([frames.REPLY, number, ask, value])
 
 

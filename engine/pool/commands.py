@@ -224,7 +224,7 @@ class Commands(Delivery):
             self._memory.discard(worker, value)
             return b""
         parts = call.command.parts
-        return self._memory.taken(worker, value, call.name, call.tool, parts=parts)
+        return self._memory.taken(worker, value, call, parts=parts)
 
     def dropped(self, worker: Worker, item: list[Any]) -> None:
         """Takes [DROPPED, number]: cancelled, or past its deadline, before the worker began it."""

@@ -9,11 +9,20 @@ WINDOW_ITEMS items, and WINDOW_BYTES plus the last item. Light: imported by the 
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from citadel.errors import WireError
 
 WINDOW_ITEMS = 64
 WINDOW_BYTES = 1 << 20
+
+
+def size_of(value: Any) -> int:
+    """Bytes of an item as its frame says it, the same on both sides: bytes, or [head, places]."""
+    if type(value) is bytes:
+        return len(value)
+    head, places = value
+    return len(head or b"") + sum(length for _, length in places)
 
 
 class Giver:
@@ -50,14 +59,14 @@ class Taker:
         self._nbytes = nbytes
         self._open_items = items
         self._free_items = self._free_bytes = 0
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[Any, int]] = deque()
 
     def __len__(self) -> int:
         """Items that wait."""
         return len(self._waiting)
 
-    def put(self, item: bytes) -> None:
-        """An item came.
+    def put(self, item: Any, size: int) -> None:
+        """An item of so many bytes came.
 
         Raises:
             WireError: the giver did not wait for credit.
@@ -65,13 +74,13 @@ class Taker:
         if self._open_items <= 0:
             raise WireError(f"more than {self._items} items of a stream came without credit")
         self._open_items -= 1
-        self._waiting.append(item)
+        self._waiting.append((item, size))
 
-    def take(self) -> bytes:
+    def take(self) -> Any:
         """The oldest item that waits."""
-        item = self._waiting.popleft()
+        item, size = self._waiting.popleft()
         self._free_items += 1
-        self._free_bytes += len(item)
+        self._free_bytes += size
         return item
 
     def due(self) -> tuple[int, int] | None:

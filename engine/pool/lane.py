@@ -49,8 +49,6 @@ class Lane(Talk):
         self._host = host
         self._frame = post.frame
         self._before: list[bytes] = []
-        self._worn = False
-        """Whether the last command has left something of a session or a stream."""
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
@@ -81,6 +79,8 @@ class Lane(Talk):
             if reason := unfit(error):
                 self._before.append(self._frame([frames.TAINTED, f"{name} {reason}"]))
         self.number = 0
+        if self._lent:
+            self.let_go()
         if self._before:
             data = b"".join((*self._before, data))
             self._before.clear()
@@ -173,6 +173,7 @@ class Lane(Talk):
                 remedy="Stream it: client.pools.on(POOL).stream(TOOL), citadel pool call --stream",
             )
         self._window = Giver(*about[frames.WINDOW])
+        self._parts = about.get(frames.PARTS, False)
         items: Iterator[Any] | AsyncIterator[Any] | None = None
         if tool.input is not None:
             items = self._items_async(tool) if tool.input.is_async else self._items(tool)
@@ -185,8 +186,8 @@ class Lane(Talk):
         if not tool.streams_out:
             return result
         if hasattr(result, "__aiter__"):
-            return self._awaited(self._give_async(result))
-        return self._give(iter(result))
+            return self._awaited(self._give_async(tool.name, result))
+        return self._give(tool.name, iter(result))
 
 
 def unfit(error: BaseException) -> str:

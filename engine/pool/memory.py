@@ -13,7 +13,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from citadel.errors import MessageTooLarge, QuotaExceeded, WireError
@@ -76,7 +75,6 @@ class Memory(Results):
         self._slab: slabs.Slab | None = None
         self._descriptor = -1
         self._leases = Leases(0)
-        self._lent: dict[int, list[Block]] = {}
 
     # ── workers ──────────────────────────────────────────────────────────────────────────────
 
@@ -187,18 +185,8 @@ class Memory(Results):
         if not places:
             assert placed.head is not None
             return placed.head
-        lent = self._lent.get(call.number)
-        if lent is None:
-            lent = self._lent[call.number] = []
-            call.future.add_done_callback(partial(self._gave, call.number, call.name, call.tool))
-        lent[:] = [*(block for block in lent if block.holders), *placed.blocks]
+        self.watch_later(call, placed.blocks)
         return [placed.head, places]
-
-    def _gave(self, number: int, command: str, tool: str, _: object) -> None:
-        """A command that was lent something has ended."""
-        for block in self._lent.pop(number):
-            if block.holders:
-                self._leaks.watch(block, command, tool)
 
     def place(self, arguments: Buffer, buffers: Sequence[memoryview]) -> Placed:
         """Puts a command's arguments where its worker reads them; into a frame when there is room.

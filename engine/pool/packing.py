@@ -61,8 +61,10 @@ class Packing:
             raise BadArguments(f"arguments of {tool} are no map of names", subject=tool)
         return found
 
-    def value(self, result: Any, tool: str, *, parts: bool = False) -> bytes | list[Any]:
-        """A result: bytes, or where in the worker's slab it is.
+    def value(
+        self, result: Any, tool: str, *, parts: bool = False, verb: str = "returned"
+    ) -> bytes | list[Any]:
+        """A result, or an item of an output stream: bytes, or where in the worker's slab it is.
 
         With `parts` its caller is in the engine's process, and takes what a slab or a frame takes.
 
@@ -81,56 +83,61 @@ class Packing:
             else:
                 if len(packed) < self._workspace.threshold:
                     return packed
-                return self._large(values.Parcel((packed,)), tool, parts)
+                return self._large(values.Parcel((packed,)), f"{tool} {verb}", parts)
         parcel = self._parcel(result, self._workspace.threshold, bytes_apart=parts)
-        return self._large(parcel, tool, parts)
+        return self._large(parcel, f"{tool} {verb}", parts)
 
-    def item(self, item: Any) -> bytes:
-        """An item of an output stream.
+    def question(self, parcel: values.Parcel) -> bytes | list[Any]:
+        """What a tool asks the engine with, as its frame says it; any thread.
 
         Raises:
-            Unsendable: it cannot be sent.
+            MessageTooLarge: neither the slab nor the link has room for it.
         """
-        try:
-            packed: bytes = self._packer.pack(item)
-        except _Extended:
-            self._packer.reset()
-            packed = self._parcel(item).joined()
-        except BaseException as error:
-            self._packer.reset()
-            raise Unsendable(str(error)) from error
-        return packed
+        return self._large(parcel, "a tool asks with", parts=True)
 
-    def unpacked(self, data: bytes) -> Any:
+    def reply(self, value: bytes | list[Any]) -> values.Parcel:
+        """What the engine replied, as its frame says it."""
+        if isinstance(value, bytes):
+            return values.Parcel.of(value)
+        head, places = value
+        views = self._workspace.views(places)
+        first = views.pop(0) if head is None else head
+        return values.Parcel((first,), tuple(views)) if views else values.Parcel.of(first)
+
+    def skip(self, value: Any) -> None:
+        """An item or a reply that nobody reads."""
+        self._workspace.skip_value(value)
+
+    def unpacked(self, data: bytes | list[Any]) -> Any:
         """An item of an input stream.
 
         Raises:
             BadArguments: it is no msgpack.
         """
         try:
-            return _unpacked(data)
+            return _unpacked(data) if isinstance(data, bytes) else self._shared(*data)
         except WireError as error:
             raise BadArguments(f"an item is no msgpack: {error.message}") from error
 
-    def _large(self, parcel: values.Parcel, tool: str, parts: bool) -> bytes | list[Any]:
-        """A result that may be large: it goes into the slab, or the frame takes it."""
+    def _large(self, parcel: values.Parcel, what: str, parts: bool) -> bytes | list[Any]:
+        """A value that may be large: it goes into the slab, or the frame takes it."""
         size = parcel.nbytes
         if size > self._max_bytes and not parts:
             raise MessageTooLarge(
-                f"{tool} returned {size} bytes, more than {self._max_bytes}",
-                subject=tool,
+                f"{what} {size} bytes, more than {self._max_bytes}",
+                subject=what.partition(" ")[0],
                 remedy="Return less, or write a file and return its path",
             )
-        if parcel.buffers or size >= self._workspace.threshold:
+        if size >= self._workspace.threshold:
             placed = self._workspace.place(parcel)
             if placed is not None:
                 return placed
             if size > frames.MAX_FRAME_BYTES - FRAME_ROOM:
                 raise MessageTooLarge(
-                    f"{tool} returned {size} bytes: its worker's slab has no room for them, and"
+                    f"{what} {size} bytes: its worker's slab has no room for them, and"
                     f" its link takes {frames.MAX_FRAME_BYTES}",
-                    subject=tool,
-                    remedy="Raise the pool's memory.slab_bytes, or return less",
+                    subject=what.partition(" ")[0],
+                    remedy="Raise the pool's memory.slab_bytes, or send less at once",
                 )
         return parcel.joined()
 

@@ -13,6 +13,7 @@ from contextlib import aclosing, nullcontext
 from typing import Any
 
 from citadel.errors import AdapterFailed, Cancelled, InvalidRequest
+from citadel.values import Parcel
 from citadel.vocabulary import PoolState
 from citadel.wire.messages import CommandResult, PoolStatus
 from engine.pool import frames
@@ -77,7 +78,7 @@ class Pool:
             frames.RELEASED: self.memory.released,
         }
         self._errands = Errands()
-        self._streams = Streams(self.commands, self.crew, self._errands)
+        self._streams = Streams(self.commands, self.crew, self.memory, self._errands)
         self.hears |= self._streams.hears
         self.crew_moved: Callable[[], None] = lambda: None
         """Hears of a worker more or less: set by who has what running commands wait for."""
@@ -216,11 +217,12 @@ class Pool:
         return self.commands.begin(command).future
 
     async def stream(
-        self, command: PoolCommand, items: AsyncIterable[bytes] | None = None
-    ) -> AsyncGenerator[bytes | CommandResult]:
+        self, command: PoolCommand, items: AsyncIterable[bytes | Parcel] | None = None
+    ) -> AsyncGenerator[bytes | Parcel | CommandResult]:
         """Runs a command that takes or gives a stream: what it gives, and last its result.
 
-        A reader that closes it, or goes away, cancels the command.
+        Only who takes parts is given parcels: large items, not copied. A reader that closes it,
+        or goes away, cancels the command.
 
         Raises:
             CitadelError: it was refused, or how it ended.

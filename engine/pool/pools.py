@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from citadel.errors import Conflict, NotFound
 from citadel.values import Parcel
@@ -23,7 +24,7 @@ from engine.pool.asks import Asks
 from engine.pool.births import Births
 from engine.pool.memory import Lease
 from engine.pool.pool import Pool
-from engine.pool.results import PoolResult
+from engine.pool.results import PoolResult, as_pool_result
 from engine.pool.scheduler import Counts
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
@@ -82,9 +83,7 @@ class Pools:
         # Not compared with what was given: memoryviews are compared item by item.
         buffers = await pool.memory.bring(command.buffers)
         result = await pool.submit(replace(command, buffers=buffers, parts=True))
-        if isinstance(result, PoolResult):
-            return result
-        return PoolResult.of(replace(result, value=b""), Parcel.of(result.value))
+        return as_pool_result(result)
 
     def lease(self, pool: str, nbytes: int) -> Lease:
         """Memory in a pool's slab, to write in place and pass without a copy.
@@ -102,7 +101,26 @@ class Pools:
         self, command: PoolCommand, items: AsyncIterable[bytes] | None = None
     ) -> AsyncGenerator[bytes | CommandResult]:
         """Runs a command that takes or gives a stream; see `Pool.stream`."""
-        return self._known(command.pool).stream(command, items)
+        # Parcels are for who takes parts.
+        found = self._known(command.pool).stream(command, items)
+        return cast("AsyncGenerator[bytes | CommandResult]", found)
+
+    async def stream_parts(
+        self, command: PoolCommand, items: AsyncIterable[bytes | Parcel] | None = None
+    ) -> AsyncGenerator[Parcel | PoolResult]:
+        """Runs a stream whose caller is in this process: large items are not copied on their way.
+
+        Arrays made of an item that the tool gave hold their memory in the worker's slab.
+        """
+        pool = self._known(command.pool)
+        buffers = await pool.memory.bring(command.buffers)
+        given = pool.stream(replace(command, buffers=buffers, parts=True), items)
+        async with aclosing(given) as found:
+            async for each in found:
+                if isinstance(each, CommandResult):
+                    yield as_pool_result(each)
+                else:
+                    yield Parcel.of(each) if isinstance(each, bytes) else each
 
     def cancel(self, command_id: str, reason: str = "", pool: str = "") -> str:
         """Cancels the command of a pool, or of each that has one with this id: what it was.

@@ -10,9 +10,9 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from citadel.errors import WireError
 from citadel.values import Parcel
@@ -23,6 +23,9 @@ from engine.pool.leases import Block
 from engine.pool.settings import PoolSettings
 from engine.pool.worker import Worker
 from engine.telemetry.recorder import Recorder
+
+if TYPE_CHECKING:
+    from engine.pool.delivery import Command
 
 ENGINE = ""
 """The holder that is a command of this engine, or a caller in its process."""
@@ -40,6 +43,13 @@ class PoolResult(CommandResult):
         """A result whose value is a parcel."""
         told = {each.name: getattr(result, each.name) for each in fields(result)}
         return cls(**told, parcel=parcel)
+
+
+def as_pool_result(result: CommandResult) -> PoolResult:
+    """A result as its caller in this process takes it, however large it was."""
+    if isinstance(result, PoolResult):
+        return result
+    return PoolResult.of(replace(result, value=b""), Parcel.of(result.value))
 
 
 @dataclass(slots=True, eq=False)
@@ -65,11 +75,15 @@ class Results:
         self._thread = threading.get_ident()
         self._results: dict[str, WorkerSlab] = {}
         self._leaks = Leaks(settings.name, settings.memory.leak_seconds, recorder)
+        self._meanwhile: dict[int, list[Block]] = {}
+        """Blocks that somebody has because of a command that runs, by its number."""
 
     def taken(
-        self, worker: Worker, value: Any, command: str, tool: str, *, parts: bool
+        self, worker: Worker, value: Any, call: Command, *, parts: bool, runs: bool = False
     ) -> bytes | Parcel:
-        """A result that is in a worker's slab: as bytes, or as a parcel of views.
+        """A value that is in a worker's slab: as bytes, or as a parcel of views.
+
+        It is a result; or what the command gives while it `runs`.
 
         Raises:
             WireError: the worker has no such blocks.
@@ -83,7 +97,12 @@ class Results:
             if offset + length > results.slab.size:
                 raise WireError(f"it speaks of {length} bytes at {offset} of its slab")
         if parts:
-            return self._viewed(worker, results, head, spots, (command, tool))
+            parcel, blocks = self._viewed(worker, results, head, spots)
+            if runs:
+                self.watch_later(call, blocks)
+            for block in () if runs else blocks:
+                self._leaks.watch(block, call.name, call.tool)
+            return parcel
         size = sum(length for _, length in spots)
         if size > self._settings.max_result_bytes:
             raise WireError(f"its result has {size} bytes, more than it may return")
@@ -97,6 +116,19 @@ class Results:
         """A result that nobody waits for any more."""
         if (results := self._results.get(worker.id)) is not None:
             self._done(worker, results, [list(as_place(place)) for place in _value(value)[1]])
+
+    def watch_later(self, call: Command, blocks: list[Block]) -> None:
+        """Who has them long after the command has ended leaks them."""
+        known = self._meanwhile.get(call.number)
+        if known is None:
+            known = self._meanwhile[call.number] = []
+            call.future.add_done_callback(partial(self._watch, call.number, call.name, call.tool))
+        known[:] = [*(block for block in known if block.holders), *blocks]
+
+    def _watch(self, number: int, command: str, tool: str, _: object) -> None:
+        for block in self._meanwhile.pop(number):
+            if block.holders:
+                self._leaks.watch(block, command, tool)
 
     def tell(self, worker: Worker) -> None:
         """Tells a worker which of its blocks it can use again; before it is given a command."""
@@ -113,9 +145,9 @@ class Results:
         results: WorkerSlab,
         head: bytes | None,
         spots: list[tuple[int, int]],
-        command: tuple[str, str],
-    ) -> Parcel:
+    ) -> tuple[Parcel, list[Block]]:
         views: list[memoryview] = []
+        blocks: list[Block] = []
         for number, (offset, length) in enumerate(spots):
             if head is None and not number:
                 # A head is read more than once: the worker must not change it meanwhile.
@@ -126,8 +158,8 @@ class Results:
             results.held.add(block)
             gone = self._over_here(self._returned, worker, results, block)
             views.append(results.slab.view(offset, length, gone))
-            self._leaks.watch(block, *command)
-        return Parcel((head or b"",), tuple(views))
+            blocks.append(block)
+        return Parcel((head or b"",), tuple(views)), blocks
 
     def _returned(self, worker: Worker, results: WorkerSlab, block: Block) -> None:
         results.held.discard(block)

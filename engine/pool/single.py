@@ -162,6 +162,8 @@ class Single:
             case frames.CREDIT | frames.ITEM | frames.END | frames.REPLY:
                 if item[1] == lane.number:
                     lane.hear(item)
+                else:
+                    self._workspace.skip_late(item)
             case frames.SESSION_END:
                 self._ended.append(item[1])
             case frames.HEALTH:
@@ -213,11 +215,13 @@ class Single:
 
     frame = staticmethod(frames.frame)
 
-    def say(self, item: list[Any]) -> None:
-        """Sends a frame at once; a tool's own threads may do so too."""
+    def say(self, *items: list[Any]) -> None:
+        """Sends frames at once; a tool's own threads may do so too."""
         with self._sending:
             self._spoke = True
-            self._out.append(frames.frame(item))
+            self._out += map(frames.frame, items)
+            if self._workspace.done:
+                self._out.append(frames.frame(self._workspace.released()))
             self._send()
 
     def wait(self, over: Callable[[], bool]) -> None:

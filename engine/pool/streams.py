@@ -13,12 +13,14 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from typing import Any
 
 from citadel.errors import Cancelled, DeadlineExceeded, WireError
+from citadel.values import Parcel
 from citadel.wire.messages import CommandResult
 from engine.pool import frames
 from engine.pool.commands import Command, Commands
-from engine.pool.credit import WINDOW_BYTES, WINDOW_ITEMS, Giver, Taker
+from engine.pool.credit import WINDOW_BYTES, WINDOW_ITEMS, Giver, Taker, size_of
 from engine.pool.crew import Crew
 from engine.pool.errands import Errands
+from engine.pool.memory import Memory
 from engine.pool.settings import PoolCommand
 from engine.pool.worker import Worker
 
@@ -63,20 +65,23 @@ class Stream:
 class Streams:
     """All of one pool."""
 
-    def __init__(self, commands: Commands, crew: Crew, errands: Errands) -> None:
+    def __init__(self, commands: Commands, crew: Crew, memory: Memory, errands: Errands) -> None:
         self.hears: dict[int, Callable[[Worker, list[Any]], None]] = {
             frames.YIELD: self._gave,
             frames.TAKEN: self._took,
         }
         self._commands = commands
         self._crew = crew
+        self._memory = memory
         self._errands = errands
         self._open: dict[int, Stream] = {}
 
     async def stream(
-        self, command: PoolCommand, items: AsyncIterable[bytes] | None
-    ) -> AsyncGenerator[bytes | CommandResult]:
+        self, command: PoolCommand, items: AsyncIterable[bytes | Parcel] | None
+    ) -> AsyncGenerator[bytes | Parcel | CommandResult]:
         """Runs an admitted command: what its tool gives, as msgpack values; last, its result.
+
+        A large item is a parcel of views when the command's caller takes parts.
 
         Raises:
             CitadelError: it was refused, or how it ended; after the items that did arrive, unless
@@ -113,11 +118,18 @@ class Streams:
 
     def _gave(self, worker: Worker, item: list[Any]) -> None:
         """Takes [YIELD, number, value]; nobody wants those of a command that was given up."""
-        stream = self._known(worker, item[1])
-        if stream is None:
-            return
+        stream, value = self._known(worker, item[1]), item[2]
         try:
-            stream.given.put(item[2])
+            if stream is None:
+                if type(value) is not bytes:
+                    self._memory.discard(worker, value)
+                return
+            found: bytes | Parcel = value
+            if type(value) is not bytes:
+                call = stream.call
+                parts = call.command.parts
+                found = self._memory.taken(worker, value, call, parts=parts, runs=True)
+            stream.given.put(found, size_of(value))
         except WireError as error:
             worker.kill(f"it sent garbage: {error}")
             return
@@ -125,10 +137,11 @@ class Streams:
         _count(stream, "out", stream.items_out)
         stream.changed()
 
-    def _take(self, stream: Stream) -> bytes:
-        item = stream.given.take()
-        if (due := stream.given.due()) is not None:
-            self._say(stream.call, [frames.CREDIT, stream.call.number, *due])
+    def _take(self, stream: Stream) -> bytes | Parcel:
+        item: bytes | Parcel = stream.given.take()
+        if (due := stream.given.due()) is not None and (worker := self._worker(stream.call)):
+            self._memory.tell(worker)
+            worker.send([frames.CREDIT, stream.call.number, *due])
         return item
 
     # ── what the tool takes ──────────────────────────────────────────────────────────────────
@@ -140,16 +153,23 @@ class Streams:
             stream.room.more(item[2], item[3])
             stream.changed()
 
-    async def _feed(self, stream: Stream, items: AsyncIterable[bytes]) -> None:
+    async def _feed(self, stream: Stream, items: AsyncIterable[bytes | Parcel]) -> None:
         """Hands the caller's items on; what its iterator raises cancels the command."""
         call, source = stream.call, aiter(items)
         try:
             while (item := await self._next(stream, source)) is not None:
-                stream.room.gave(len(item))
+                large = isinstance(item, Parcel) or len(item) >= self._memory.threshold
+                given = await self._memory.bring_value(item) if large else item
+                worker = self._worker(call)
+                if worker is None:
+                    return
+                value = self._memory.lend(worker, given, call) if large else given
+                stream.room.gave(size_of(value))
                 stream.items_in += 1
                 _count(stream, "in", stream.items_in)
-                self._say(call, [frames.ITEM, call.number, item])
-            self._say(call, [frames.END, call.number])
+                worker.send([frames.ITEM, call.number, value])
+            if (worker := self._worker(call)) is not None:
+                worker.send([frames.END, call.number])
         except Exception as error:  # noqa: BLE001 - the caller's own: it gets it back
             stream.broken = error
             self._commands.give_up(call.number, f"its input failed: {error}")
@@ -157,7 +177,9 @@ class Streams:
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 
-    async def _next(self, stream: Stream, source: AsyncIterator[bytes]) -> bytes | None:
+    async def _next(
+        self, stream: Stream, source: AsyncIterator[bytes | Parcel]
+    ) -> bytes | Parcel | None:
         """The caller's next item, once there is room for it; None: there is none."""
         while not stream.room.open():
             await stream.change()
@@ -172,10 +194,9 @@ class Streams:
         stream = self._open.get(number)
         return stream if stream is not None and stream.call.worker == worker.id else None
 
-    def _say(self, call: Command, item: list[Any]) -> None:
-        worker = self._crew.workers.get(call.worker)
-        if worker is not None and not call.future.done():
-            worker.send(item)
+    def _worker(self, call: Command) -> Worker | None:
+        """Who runs the command; None: nobody any more."""
+        return None if call.future.done() else self._crew.workers.get(call.worker)
 
 
 def _count(stream: Stream, way: str, number: int) -> None:

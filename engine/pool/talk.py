@@ -12,14 +12,15 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from citadel import telemetry
 from citadel.adapter import Session
 from citadel.errors import Cancelled, InvalidRequest
 from citadel.tools import BoundTool
+from citadel.values import Parcel
 from engine.pool import frames
-from engine.pool.credit import Giver, Taker
+from engine.pool.credit import Giver, Taker, size_of
 from engine.pool.hosting import error_from
 from engine.pool.packing import Packing
 
@@ -34,8 +35,8 @@ class Post(Protocol):
         """One frame."""
         ...
 
-    def say(self, item: list[Any]) -> None:
-        """Sends a frame at once, after what was said before."""
+    def say(self, *items: list[Any]) -> None:
+        """Sends frames at once, after what was said before."""
 
     def poll(self) -> None:
         """Takes what has come, without waiting."""
@@ -70,16 +71,30 @@ class Talk:
         self._asking = threading.Lock()
         self._replies: dict[int, list[Any]] = {}
         self._loop: Loop | None = None
+        self._parts = False
+        """Whether the stream's reader takes large items where they lie."""
+        self._worn = False
+        """Whether the last command has left something of a session, a stream or a callback."""
+        self._lent = False
+        """Whether the engine put something in the slab for the command, besides its arguments."""
 
     def forget(self) -> None:
         """What the last command had is no more."""
         self._session = None
+        self.let_go()
         self._window, self._inbox, self._input_ended = Giver(), Taker(), True
-        self._replies.clear()
+
+    def let_go(self) -> None:
+        """What came and was not taken is no more: its memory is the engine's again."""
+        self._lent = False
+        while self._inbox:
+            self._packing.skip(self._inbox.take())
+        while self._replies:
+            self._packing.skip(self._replies.popitem()[1][0])
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────
 
-    def _give(self, source: Iterator[Any]) -> Any:
+    def _give(self, tool: str, source: Iterator[Any]) -> Any:
         """Gives what a generator yields, as far as there is room; what it returned.
 
         However that ends, the generator is closed: its finally blocks run.
@@ -94,12 +109,12 @@ class Talk:
                     item = next(source)
                 except StopIteration as end:
                     return end.value
-                self._yield(item)
+                self._yield(tool, item)
         finally:
             if inspect.isgenerator(source):
                 source.close()
 
-    async def _give_async(self, source: AsyncIterator[Any]) -> None:
+    async def _give_async(self, tool: str, source: AsyncIterator[Any]) -> None:
         try:
             iterator = aiter(source)
             while True:
@@ -109,15 +124,15 @@ class Talk:
                     item = await anext(iterator)
                 except StopAsyncIteration:
                     return
-                self._yield(item)
+                self._yield(tool, item)
         finally:
             if inspect.isasyncgen(source):
                 await source.aclose()
 
-    def _yield(self, item: Any) -> None:
-        data = self._packing.item(item)
-        self._window.gave(len(data))
-        self._post.say([frames.YIELD, self.number, data])
+    def _yield(self, tool: str, item: Any) -> None:
+        value = self._packing.value(item, tool, parts=self._parts, verb="gave an item of")
+        self._window.gave(size_of(value))
+        self._post.say([frames.YIELD, self.number, value])
 
     def _items(self, tool: BoundTool) -> Iterator[Any]:
         """The input stream of the running command; waits for each item."""
@@ -164,19 +179,19 @@ class Talk:
         """Its session."""
         return self._session
 
-    def ask(self, kind: str, *what: Any) -> bytes:
+    def ask(self, kind: str, *what: str | Parcel) -> Parcel:
         """Asks the engine and waits."""
         ask = self._ask(kind, what)
         self._wait(lambda: ask in self._replies)
         return self._reply(ask)
 
-    async def ask_async(self, kind: str, *what: Any) -> bytes:
+    async def ask_async(self, kind: str, *what: str | Parcel) -> Parcel:
         """Asks the engine; the loop goes on."""
         ask = self._ask(kind, what)
         await self._wait_async(lambda: ask in self._replies)
         return self._reply(ask)
 
-    def _ask(self, kind: str, what: tuple[Any, ...]) -> int:
+    def _ask(self, kind: str, what: tuple[str | Parcel, ...]) -> int:
         if not self.number:
             raise InvalidRequest("the command has ended: nobody asks for it any more")
         with self._asking:
@@ -185,14 +200,17 @@ class Talk:
         trace = b""
         if context is not None:
             trace = context.trace_id.to_bytes(16, "big") + context.span_id.to_bytes(8, "big")
-        self._post.say([frames.ASK, self.number, ask, trace, kind, *what])
+        # Names are what a tool gave for them: the engine says which are none.
+        told = [self._packing.question(each) if isinstance(each, Parcel) else each for each in what]
+        self._worn = True
+        self._post.say([frames.ASK, self.number, ask, trace, kind, *told])
         return ask
 
-    def _reply(self, ask: int) -> bytes:
+    def _reply(self, ask: int) -> Parcel:
         value, *error = self._replies.pop(ask)
         if error:
             raise error_from(*error)
-        return cast("bytes", value)
+        return self._packing.reply(value)
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────
 
@@ -227,11 +245,13 @@ class Talk:
             case frames.CREDIT:
                 self._window.more(item[2], item[3])
             case frames.ITEM:
-                self._inbox.put(item[2])
+                self._inbox.put(item[2], size_of(item[2]))
+                self._lent |= type(item[2]) is not bytes
             case frames.END:
                 self._input_ended = True
             case _:
                 self._replies[item[2]] = item[3:]
+                self._lent |= isinstance(item[3], list)
         if self._loop is not None:
             self._loop.changed()
 

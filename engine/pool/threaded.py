@@ -63,6 +63,8 @@ class Threaded:
             with self._lock:
                 for item in self._splitter.feed(data):
                     self._heard(item)
+                if self._workspace.done:
+                    self.say()
                 idle = not any(lane.number for lane in self._lanes)
             self._end_sessions()
             if self._asked_health and idle:
@@ -153,10 +155,14 @@ class Threaded:
             case frames.CANCEL:
                 self._cancel(item[1])
             case frames.CREDIT | frames.ITEM | frames.END | frames.REPLY:
+                heard = False
                 for lane, post in zip(self._lanes, self._posts, strict=True):
                     if lane.number == item[1]:
+                        heard = True
                         lane.hear(item)
                         post.changed.notify_all()
+                if not heard:
+                    self._workspace.skip_late(item)
             case frames.SESSION_END:
                 if item[1] in self._busy:
                     self._ended.add(item[1])
@@ -198,10 +204,13 @@ class Threaded:
         with self._sending:
             return frames.frame(item)
 
-    def say(self, item: list[Any]) -> None:
-        """Sends a frame."""
+    def say(self, *items: list[Any]) -> None:
+        """Sends frames."""
         with self._sending:
-            self._link.sendall(frames.frame(item))
+            out = [*map(frames.frame, items)]
+            if self._workspace.done:
+                out.append(frames.frame(self._workspace.released()))
+            self._link.sendall(b"".join(out))
 
     def awaits(self, begins: bool) -> None:
         """One more lane's command waits for the engine, or one less. The lock is held."""
@@ -228,9 +237,9 @@ class _Post:
         """One frame."""
         return self._worker.frame(item)
 
-    def say(self, item: list[Any]) -> None:
-        """Sends a frame."""
-        self._worker.say(item)
+    def say(self, *items: list[Any]) -> None:
+        """Sends frames."""
+        self._worker.say(*items)
 
     def poll(self) -> None:
         """Nothing to do: the reader takes what comes."""

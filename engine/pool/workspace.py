@@ -62,6 +62,18 @@ class Workspace:
             if call[5] is not None:
                 self.done.extend(call[5].get(frames.BUFFERS, ()))
 
+    def skip_value(self, value: Any) -> None:
+        """An item or a reply that nobody reads: when it is in the pool's slab, it is done with."""
+        if isinstance(value, list):
+            self.done.extend(value[1])
+
+    def skip_late(self, item: list[Any]) -> None:
+        """A frame for a command that runs no more."""
+        if item[0] == frames.ITEM:
+            self.skip_value(item[2])
+        elif item[0] == frames.REPLY:
+            self.skip_value(item[3])
+
     def released(self) -> list[Any]:
         """The RELEASED frame of what is done."""
         places: list[list[int]] = []

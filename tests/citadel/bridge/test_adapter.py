@@ -67,12 +67,12 @@ class Engine:
     def session(self) -> _running.Session | None:
         return _running.Session(self.key) if self.key else None
 
-    def ask(self, kind: str, *what: Any) -> bytes:
-        arguments = values.unpack(what[2])
+    def ask(self, kind: str, *what: Any) -> values.Parcel:
+        arguments = what[2].unpacked()
         self.asked.append((kind, *what[:2], arguments))
-        return values.pack(self.answer(arguments))
+        return values.pack_parts(self.answer(arguments), values.THRESHOLD_BYTES)
 
-    async def ask_async(self, kind: str, *what: Any) -> bytes:
+    async def ask_async(self, kind: str, *what: Any) -> values.Parcel:
         return self.ask(kind, *what)
 
 

@@ -29,7 +29,8 @@ def test_items_arrive_in_order_and_no_more_than_a_window_waits(sizes, window, tu
                 giver.gave(len(item))
                 flying.append(item)
             case "arrive":
-                taker.put(flying.pop(0))
+                item = flying.pop(0)
+                taker.put(item, len(item))
             case "take":
                 found.append(taker.take())
                 if due := taker.due():
@@ -48,7 +49,7 @@ def test_without_a_reader_the_giver_stops(window):
     given_ = 0
     while giver.open():
         giver.gave(1)
-        taker.put(b"x")
+        taker.put(b"x", 1)
         given_ += 1
     assert given_ == min(window)
     assert taker.due() is None
@@ -56,7 +57,7 @@ def test_without_a_reader_the_giver_stops(window):
 
 def test_who_does_not_wait_for_credit_is_found_out():
     taker = Taker(2, 100)
-    taker.put(b"a")
-    taker.put(b"b")
+    taker.put(b"a", 1)
+    taker.put(b"b", 1)
     with pytest.raises(WireError, match="without credit"):
-        taker.put(b"c")
+        taker.put(b"c", 1)
