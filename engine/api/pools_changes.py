@@ -43,10 +43,10 @@ class PoolChanges:
 
     async def resize(self, request: ResizeRequest, call: Call) -> PoolStatus:
         """Wants another number of workers, or lets the pool decide between two."""
-        if max(request.size, request.min_size, request.max_size) > MAX_WORKERS:
+        most = max(request.size, request.min_size, request.max_size)
+        if most > MAX_WORKERS:
             raise InvalidRequest(
-                f"{max(request.size, request.max_size)} workers are more than {MAX_WORKERS}",
-                subject=request.pool,
+                f"{most} workers are more than {MAX_WORKERS}", subject=request.pool
             )
         if request.max_size and request.max_size < request.min_size:
             raise InvalidRequest(

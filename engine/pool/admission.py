@@ -25,7 +25,8 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collecti
     """Refuses what cannot run; the tools are none until a worker was ready once.
 
     Raises:
-        InvalidRequest: the id is malformed, or the deadline or the class makes no sense.
+        InvalidRequest: the id is malformed, or the deadline or the class makes no sense, or a name
+            cannot be sent.
         NotReady: the pool drains.
         AdapterFailed: no worker can be started.
         UnknownTool: the adapter has no such tool.
@@ -49,6 +50,8 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collecti
             subject=command.id,
             remedy=f"Classes are {', '.join(MISSION_CLASSES)}",
         )
+    if (command.mission or command.session or command.sentinel) or not tools:
+        _check_names(command)
     if state == "draining" and not command.finishes:
         raise NotReady(f"pool {command.pool} is draining", subject=command.pool)
     if state == "failed":
@@ -67,3 +70,17 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collecti
             f"{len(command.arguments)} bytes of arguments are more than {MAX_ARGUMENT_BYTES}",
             subject=command.tool,
         )
+
+
+def _check_names(command: PoolCommand) -> None:
+    """Refuses what no frame carries: a worker would be thought to have the command."""
+    for what in ("mission", "session", "sentinel", "tool"):
+        name: str = getattr(command, what)
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest(
+                f"the {what} {name!r} of command {command.id} is no text",
+                subject=command.id,
+                remedy="Give names without lone surrogates",
+            ) from None

@@ -77,7 +77,8 @@ class Commands(Delivery):
         placed: Placed | None = None
         try:
             if command.tool in self._suspects:
-                fingerprint = self.resilience.fingerprint(command.tool, command.arguments)
+                given = command.arguments, command.buffers
+                fingerprint = self.resilience.fingerprint(command.tool, *given)
             if command.session:
                 session = self.scheduler.check_session(command.session, command.affinity)
             self.scheduler.check_room(priority, session)
@@ -259,7 +260,7 @@ class Commands(Delivery):
                 continue
             seconds = self.resilience.lost(
                 owner,
-                owner.command.arguments,
+                self._memory.given(owner.placed) if owner.placed else (owner.command.arguments,),
                 error.message,
                 self._loop.time(),
                 guilty=guilty,

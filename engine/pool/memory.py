@@ -214,6 +214,14 @@ class Memory(Results):
             self._leases.hold(block, worker)
         return placed.places
 
+    def given(self, placed: Placed) -> Sequence[bytes | memoryview]:
+        """The arguments and their buffers as a worker has them, whatever the caller did since."""
+        if not placed.places or self._slab is None:
+            parcel = Parcel.of(placed.head or b"")
+            return memoryview(parcel.head[0]), *parcel.buffers
+        pieces = [self._slab.memory(*place) for place in placed.places]
+        return pieces if placed.head is None else [placed.head, *pieces]
+
     def ended(self, placed: Placed, command: str, tool: str) -> None:
         """A command has ended: its blocks are free as soon as its worker lets go of them."""
         for block in placed.blocks:

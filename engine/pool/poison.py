@@ -1,6 +1,7 @@
 """Commands that kill workers: a sans-IO core.
 
-A command is known by its tool and its arguments. Each worker that dies while it runs one counts; at
+A command is known by its tool and its arguments, those included that lie in buffers beside them.
+Each worker that dies while it runs one counts; at
 the limit the command is quarantined: refused, with its input kept for inspection, until an operator
 lets it through. One that is answered after all is innocent. While nothing has killed a worker,
 nothing here costs anything.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from citadel.errors import NotFound, Quarantined
@@ -19,6 +21,13 @@ MAX_ENTRIES = 256
 """Commands that are remembered; then the oldest is forgotten, one that only was counted first."""
 KEPT_BYTES = 64 * 1024
 """Of a command's arguments so much is kept."""
+WHOLE_BYTES = 16 * 2**20
+"""Arguments that are larger are not read whole for their fingerprint, but so much of them, and
+their end: some ten milliseconds."""
+BLOCK_BYTES = 64 * 1024
+"""What is read of them at once."""
+
+Buffer = bytes | memoryview
 
 
 @dataclass(slots=True, eq=False)
@@ -28,9 +37,9 @@ class Poison:
     fingerprint: str
     tool: str
     arguments: bytes
-    """As they were sent, cut."""
+    """As they were sent, cut, without their buffers."""
     size: int
-    """Of the arguments, uncut, in bytes."""
+    """Of the arguments, uncut, with their buffers, in bytes."""
     first_ns: int
     last_ns: int = 0
     kills: int = 0
@@ -62,7 +71,7 @@ class PoisonList:
         self._pool = pool
         self._limit = limit
 
-    def check(self, tool: str, arguments: bytes) -> str:
+    def check(self, tool: str, arguments: Buffer, buffers: Sequence[Buffer] = ()) -> str:
         """The fingerprint of a command that is counted, else an empty text.
 
         Raises:
@@ -70,7 +79,7 @@ class PoisonList:
         """
         if tool not in self.tools:
             return ""
-        found = self.entries.get(fingerprint(tool, arguments))
+        found = self.entries.get(fingerprint(tool, arguments, buffers))
         if found is None:
             return ""
         if found.quarantined:
@@ -83,12 +92,17 @@ class PoisonList:
         return found.fingerprint
 
     def killed(
-        self, tool: str, arguments: bytes, error: str, now_ns: int
+        self,
+        tool: str,
+        arguments: Buffer,
+        error: str,
+        now_ns: int,
+        buffers: Sequence[Buffer] = (),
     ) -> tuple[Poison | None, Poison | None]:
         """A worker died while it ran a command: its entry, and one that was forgotten for it."""
         if not self._limit:
             return None, None
-        print_ = fingerprint(tool, arguments)
+        print_ = fingerprint(tool, arguments, buffers)
         forgotten = None
         found = self.entries.get(print_)
         if found is None:
@@ -96,7 +110,8 @@ class PoisonList:
                 counted = (each for each in self.entries.values() if not each.quarantined)
                 forgotten = next(counted, None) or next(iter(self.entries.values()))
                 self._remove(forgotten)
-            found = Poison(print_, tool, bytes(arguments[:KEPT_BYTES]), len(arguments), now_ns)
+            size = sum(memoryview(each).nbytes for each in (arguments, *buffers))
+            found = Poison(print_, tool, bytes(arguments[:KEPT_BYTES]), size, now_ns)
             self.entries[print_] = found
             self.tools[tool] = self.tools.get(tool, 0) + 1
         found.kills += 1
@@ -137,9 +152,30 @@ class PoisonList:
             del self.tools[poison.tool]
 
 
-def fingerprint(tool: str, arguments: bytes) -> str:
+def fingerprint(tool: str, arguments: Buffer, buffers: Sequence[Buffer] = ()) -> str:
     """What a command is known by: a digest of its tool and arguments, hexadecimal."""
     digest = hashlib.blake2b(tool.encode(), digest_size=16)
     digest.update(b"\0")
-    digest.update(arguments)
+    parts = [_flat(memoryview(each)) for each in (arguments, *buffers)]
+    for part in parts[1:]:
+        digest.update(len(part).to_bytes(8, "big"))
+    stride = -(-sum(map(len, parts)) // WHOLE_BYTES)
+    for part in parts:
+        for piece in _pieces(part, stride):
+            digest.update(piece)
     return digest.hexdigest()
+
+
+def _flat(view: memoryview) -> memoryview:
+    """Its bytes, whatever items it is of."""
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def _pieces(view: memoryview, stride: int) -> Iterator[memoryview]:
+    """All of it, or each stride-th block and the last one."""
+    if stride <= 1:
+        yield view
+        return
+    for at in range(0, len(view), stride * BLOCK_BYTES):
+        yield view[at : at + BLOCK_BYTES]
+    yield view[-BLOCK_BYTES:]

@@ -6,7 +6,7 @@ Loop thread only. Events and topic `poison` are written here.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from citadel.vocabulary import GONE, BreakerState
@@ -14,7 +14,7 @@ from citadel.wire.messages import PoisonEntry
 from engine.pool.attempts import Attempts
 from engine.pool.breaker import Breaker
 from engine.pool.call import Call, Counts
-from engine.pool.poison import Poison, PoisonList
+from engine.pool.poison import Buffer, Poison, PoisonList
 from engine.pool.settings import PoolSettings
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
@@ -55,13 +55,13 @@ class Resilience:
 
     # ── before ───────────────────────────────────────────────────────────────────────────────
 
-    def fingerprint(self, tool: str, arguments: bytes) -> str:
+    def fingerprint(self, tool: str, arguments: bytes, buffers: Sequence[memoryview]) -> str:
         """Of a command that killed before; empty: it did not.
 
         Raises:
             Quarantined: it did so too often.
         """
-        return self._poison.check(tool, arguments)
+        return self._poison.check(tool, arguments, buffers)
 
     def enter(self, now: float) -> bool:
         """Asks the breaker: whether the command is the one that is tried.
@@ -93,17 +93,17 @@ class Resilience:
         self._say()
 
     def lost(
-        self, call: Call, arguments: bytes, error: str, now: float, *, guilty: bool
+        self, call: Call, given: Sequence[Buffer], error: str, now: float, *, guilty: bool
     ) -> float | None:
         """A worker died while it ran a command: seconds until it is tried again, None: it is not.
 
-        It is not guilty when somebody killed the worker.
+        It was given arguments and their buffers. It is not guilty when somebody killed the worker.
         """
         if guilty:
             self.breaker.failed(now, self._counts.ended, probe=call.probe)
             call.probe = False
             self._say()
-            if self._count(call, arguments, error):
+            if self._count(call, given, error):
                 return None
         return self.attempts.retry_after(call, now)
 
@@ -129,10 +129,11 @@ class Resilience:
         self._recorder.event("poison.released", subject=fingerprint, tool=found.tool)
         return found.entry(self._pool)
 
-    def _count(self, call: Call, arguments: bytes, error: str) -> bool:
+    def _count(self, call: Call, given: Sequence[Buffer], error: str) -> bool:
         """Counts a kill; whether the command is quarantined."""
         now_ns = self._recorder.clock()
-        found, forgotten = self._poison.killed(call.tool, arguments, error, now_ns)
+        arguments, *buffers = given
+        found, forgotten = self._poison.killed(call.tool, arguments, error, now_ns, buffers)
         if forgotten is not None:
             self._show(forgotten, GONE)
         if found is None:

@@ -95,6 +95,8 @@ async def test_a_pool_is_told_to_size_itself(client: Client) -> None:
     assert (fixed.min_size, fixed.max_size, fixed.size) == (0, 0, 2)
     with pytest.raises(InvalidRequest, match="less than"):
         await client.pools.resize(POOL, 1, min_size=5, max_size=3)
+    with pytest.raises(InvalidRequest, match="5000 workers are more than 1024"):
+        await client.pools.resize(POOL, 1, min_size=5_000)
     with pytest.raises(InvalidRequest, match="more than"):
         await client.pools.resize(POOL, 1, max_size=100_000)
 

@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,13 @@ class Arrays(citadel.Adapter):
     @citadel.tool
     def wait(self) -> None:
         time.sleep(60)
+
+    @citadel.tool
+    def die_when(self, value: Any, started: str, until: str) -> None:
+        Path(started).touch()
+        while not Path(until).exists():
+            time.sleep(0.005)
+        self.die(value)
 
     @citadel.tool
     def die(self, value: Any) -> None:

@@ -190,3 +190,12 @@ async def test_an_adapter_that_hangs_in_setup(make):
     bench = await make("adapters:Hangs", start_timeout_seconds=0.2)
     await bench.until("the failure", lambda: bench.status.state == "failed")
     assert "did not set up within 0.2 s" in bench.status.error
+
+
+@pytest.mark.parametrize("what", ["mission", "session", "sentinel"])
+async def test_a_name_that_cannot_be_sent_is_refused_and_takes_no_place(make, what):
+    bench = await make()
+    with pytest.raises(InvalidRequest, match=f"the {what} .* is no text"):
+        await bench.call("add", a=1, b=2, about={what: "lone \ud800"})
+    assert bench.status.running == bench.status.queued == bench.status.sessions == 0
+    assert await bench.call("add", a=1, b=2, about={what: "lone"}, deadline=20.0) == 3

@@ -14,10 +14,17 @@ import pyarrow as pa
 import pytest
 
 from citadel import values
-from citadel.errors import Cancelled, CommandFailed, MessageTooLarge, QuotaExceeded, WorkerLost
+from citadel.errors import (
+    Cancelled,
+    CommandFailed,
+    MessageTooLarge,
+    Quarantined,
+    QuotaExceeded,
+    WorkerLost,
+)
 from citadel.wire.messages import SamplingRule
 from engine.pool import frames, slabs
-from engine.pool.options import MemoryOptions
+from engine.pool.options import MemoryOptions, ResilienceOptions
 from engine.pool.results import PoolResult
 from engine.pool.settings import PoolCommand
 
@@ -322,3 +329,24 @@ async def test_a_worker_that_releases_what_it_has_not_is_killed(make, places: An
     await bench.until("another worker", lambda: bench.workers("ready") - {worker.id})
     assert "garbage" in bench.events("worker.lost")[0]["message"]
     assert len(lease.memory) == 100
+
+
+@pytest.mark.parametrize("memory", [MemoryOptions(), SMALL_SLAB], ids=["slab", "link"])
+async def test_a_command_that_kills_is_known_by_its_buffers(make, tmp_path, memory) -> None:
+    bench = await make(ADAPTER, memory=memory, resilience=ResilienceOptions(poison_kills=1))
+    started, until = tmp_path / "started", tmp_path / "until"
+    waits = {"started": str(started), "until": str(until)}
+    value = np.zeros(2 * LARGE, "u1")
+    dying = asyncio.get_running_loop().create_task(parts(bench, "die_when", value=value, **waits))
+    await bench.until("the start", started.exists)
+    value[:] = 7  # it is the caller's again, once the command has begun
+    until.touch()
+    with pytest.raises(WorkerLost):
+        await dying
+    with pytest.raises(WorkerLost):
+        await parts(bench, "die_when", value=value, **waits)
+    first, second = bench.pools.poison()
+    assert first.fingerprint != second.fingerprint
+    for each in (value, np.zeros(2 * LARGE, "u1")):
+        with pytest.raises(Quarantined):
+            await parts(bench, "die_when", value=each, **waits)

@@ -12,7 +12,15 @@ from engine.pool.attempts import ENOUGH, RECENT, Attempts
 from engine.pool.breaker import SLICES, Breaker
 from engine.pool.call import Call
 from engine.pool.options import ResilienceOptions
-from engine.pool.poison import KEPT_BYTES, MAX_ENTRIES, PoisonList, fingerprint
+from engine.pool.poison import (
+    BLOCK_BYTES,
+    KEPT_BYTES,
+    MAX_ENTRIES,
+    WHOLE_BYTES,
+    PoisonList,
+    _pieces,
+    fingerprint,
+)
 
 WINDOW, OPEN = 10.0, 5.0
 
@@ -165,6 +173,31 @@ def test_input_is_kept_for_inspection_up_to_a_bound():
     assert found is not None
     assert (len(found.arguments), found.size) == (KEPT_BYTES, 2 * KEPT_BYTES)
     assert found.entry("p").quarantined
+
+
+def test_buffers_are_part_of_what_a_command_is_known_by():
+    core = PoisonList("p", 1)
+    found, _ = core.killed("t", b"x", "died", 1, [memoryview(b"ab"), memoryview(b"c")])
+    assert found is not None
+    assert (found.arguments, found.size) == (b"x", 4)
+    with pytest.raises(Quarantined):
+        core.check("t", b"x", [memoryview(b"ab"), memoryview(b"c")])
+    words = memoryview(b"ab").cast("h", (1, 1))
+    assert fingerprint("t", b"x", [words, b"c"]) == found.fingerprint
+    for others in ([], [b"ab"], [b"ab", b"d"], [b"a", b"bc"], [b"abc"]):
+        assert core.check("t", b"x", others) == ""
+
+
+def test_what_is_read_of_very_large_arguments_is_bounded():
+    large = bytearray(5 * WHOLE_BYTES + 7)
+    prints = {fingerprint("t", b"", [memoryview(large)])}
+    for at in (0, -1):
+        large[at] = 1
+        prints.add(fingerprint("t", b"", [memoryview(large)]))
+    prints.add(fingerprint("t", b"", [memoryview(large)[:-1]]))
+    assert len(prints) == 4
+    read = [len(piece) for piece in _pieces(memoryview(large), 6)]
+    assert sum(read) <= WHOLE_BYTES + 2 * BLOCK_BYTES
 
 
 def test_release_lets_through_and_must_know_the_fingerprint():
