@@ -28,6 +28,7 @@ SEVERITIES_OF: dict[str, Severity] = {
     "environment.building": "info",
     "environment.progress": "debug",
     "environment.ready": "info",
+    "environment.removed": "info",
     "environment.failed": "error",
 }
 
@@ -46,6 +47,7 @@ class Births:
         if settings.backend == "ray":
             return Cluster(settings, self._recorder)
         if settings.environment.requirements:
+            self._environments.want(settings.environment)
             return EnvironmentSpawner(settings, self._environments, self._local)
         return self._local(settings.environment, settings.environment.python)
 
@@ -57,9 +59,14 @@ class Births:
         key = Key(interpreter=interpreter, preload=told.preload)
         return ForkSpawner(self._zygotes, key, plain)
 
+    async def run(self) -> None:
+        """Looks after the environments until it is cancelled."""
+        await self._environments.tend()
+
     def close(self) -> None:
-        """Ends the zygotes, once the workers have ended."""
+        """Ends the zygotes, once the workers have ended, and uses no environment any more."""
         self._zygotes.close()
+        self._environments.close()
 
     def _tell(self, event: str, subject: str, text: str) -> None:
         self._recorder.event(

@@ -1,8 +1,10 @@
 """Python environments of pools that list requirements: made by uv, shared by all that ask the same.
 
 An environment's folder is named for what it was made of, so one that is there is never changed. It
-counts once its mark is written, last; a half-made one is made anew. A file lock keeps engines that
-share a data folder from making one at the same time. uv runs as a process; the loop never waits.
+counts once its mark is written, last; a half-made one is made anew. Engines that share a data
+folder have a file lock for each: alone who makes or removes one, together who use it.
+One that nobody uses is removed UNUSED_DAYS after its mark was last touched; lock files stay.
+uv runs as a process, and what takes long in a thread: the loop never waits.
 """
 
 from __future__ import annotations
@@ -16,20 +18,27 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from citadel.errors import AdapterFailed, CitadelError
 from engine.pool.file_lock import FileLock
 from engine.pool.options import EnvironmentOptions
+from engine.pool.output import Lines
 
 OWN_REQUIREMENTS = ("msgpack>=1.1", "pydantic>=2.10")
 """What the worker's own code needs."""
 FOLDER = "environments"
 REQUIREMENTS, LOCK, MARK = "requirements.in", "requirements.lock", "complete"
+NAME_DIGITS = 24
 BUILD_SECONDS = 900.0
 LOCK_POLL_SECONDS = 0.2
+UNUSED_DAYS = 30
+"""Days after its last use when an environment is removed."""
+TEND_SECONDS = 86_400.0
+"""Between two looks at what is used, and what is not any more."""
+READ_BYTES = 65_536
 LAST_LINES = 20
 """Lines of uv's that an error has."""
 SHOWN_LINES = 4
@@ -49,6 +58,13 @@ class Environments:
         self._tell = tell
         self._making: dict[Path, asyncio.Lock] = {}
         self._failed: dict[Path, tuple[float, CitadelError]] = {}
+        self._wanted: set[Path] = set()
+        self._used: dict[Path, FileLock] = {}
+
+    def want(self, options: EnvironmentOptions) -> None:
+        """A pool has these requirements: their environment stays, however old it is."""
+        if self._folder is not None:
+            self._wanted.add(self._folder / _name(options.python, _wanted(options)))
 
     async def ready(self, options: EnvironmentOptions, pool: str) -> str:
         """The interpreter of the environment with these requirements, made when it is not there.
@@ -62,21 +78,57 @@ class Environments:
                 subject=pool,
                 remedy="Give a data folder, or an interpreter: environment.python",
             )
-        wanted = tuple(sorted({*OWN_REQUIREMENTS, *options.requirements}))
+        wanted = _wanted(options)
         folder = self._folder / _name(options.python, wanted)
         async with self._making.setdefault(folder, asyncio.Lock()):
-            if not (folder / MARK).exists():
+            if folder not in self._used or not (folder / MARK).exists():
                 await self._make(folder, options.python, wanted, pool)
         return str(_python(folder))
+
+    async def tend(self) -> None:
+        """Looks after them until it is cancelled."""
+        while self._folder is not None:
+            await self.look(self._folder)
+            await asyncio.sleep(TEND_SECONDS)
+
+    async def look(self, folder: Path) -> None:
+        """Marks what is used, and removes what nobody uses any more."""
+        for each in self._used:
+            _touch(each)
+        before = time.time() - UNUSED_DAYS * 86_400
+        for name in await asyncio.to_thread(_sweep, folder, self._wanted, before):
+            self._tell("environment.removed", name, f"unused for {UNUSED_DAYS} days")
+
+    def close(self) -> None:
+        """Uses none any more."""
+        for folder in list(self._used):
+            self._let_go(folder)
+
+    def _let_go(self, folder: Path) -> None:
+        if (lock := self._used.pop(folder, None)) is not None:
+            lock.close()
+
+    async def _use(self, folder: Path) -> bool:
+        """Keeps others from removing an environment; False when there is no whole one."""
+        lock = await _locked(folder, shared=True)
+        if (folder / MARK).exists():
+            _touch(folder)
+            self._used[folder] = lock
+            return True
+        lock.close()
+        return False
 
     async def _make(self, folder: Path, python: str, wanted: tuple[str, ...], pool: str) -> None:
         when, error = self._failed.get(folder, (float("-inf"), None))
         if error and time.monotonic() - when < FAILED_SECONDS:
             raise error
+        self._let_go(folder)
         try:
-            async with asyncio.timeout(BUILD_SECONDS), _locked(folder):
-                if not (folder / MARK).exists():
-                    await self._build(folder, python, wanted, pool)
+            async with asyncio.timeout(BUILD_SECONDS):
+                while not await self._use(folder):
+                    with closing(await _locked(folder)):
+                        if not (folder / MARK).exists():
+                            await self._build(folder, python, wanted, pool)
         except (OSError, TimeoutError) as cause:
             text = f"{BUILD_SECONDS:g} s were not enough" if not str(cause) else str(cause)
             error = _error(pool, text, [])
@@ -120,10 +172,12 @@ class Environments:
             stderr=asyncio.subprocess.STDOUT,
         )
         said: deque[str] = deque(maxlen=LAST_LINES)
+        lines, more = Lines(), b"-"
         try:
             assert process.stdout is not None
-            async for line in process.stdout:
-                if text := line.decode("utf-8", "replace").strip():
+            while more:
+                more = await process.stdout.read(READ_BYTES)
+                for text in map(str.strip, lines.feed(more) if more else lines.end()):
                     said.append(text)
                     self._tell("environment.progress", pool, text)
             code = await process.wait()
@@ -145,9 +199,36 @@ def _begin(folder: Path, wanted: tuple[str, ...]) -> None:
     (folder / REQUIREMENTS).write_text("\n".join(wanted) + "\n", encoding="utf-8")
 
 
+def _sweep(root: Path, wanted: set[Path], before: float) -> list[str]:
+    """Removes environments that nobody has used since a time, and says which: a thread."""
+    removed: list[str] = []
+    ours = root.glob("[0-9a-f]" * NAME_DIGITS + "/")
+    for folder in (each for each in ours if each not in wanted):
+        with suppress(OSError), FileLock(folder.with_suffix(".lock")) as lock:
+            if lock.taken() and _last_use(folder) < before:
+                (folder / MARK).unlink(missing_ok=True)  # first: half an environment is none
+                shutil.rmtree(folder)
+                removed.append(folder.name)
+    return removed
+
+
+def _last_use(folder: Path) -> float:
+    mark = folder / MARK
+    return (mark if mark.exists() else folder).stat().st_mtime
+
+
+def _touch(folder: Path) -> None:
+    with suppress(OSError):  # a folder that is read-only, or was taken away by hand
+        os.utime(folder / MARK)
+
+
+def _wanted(options: EnvironmentOptions) -> tuple[str, ...]:
+    return tuple(sorted({*OWN_REQUIREMENTS, *options.requirements}))
+
+
 def _name(python: str, wanted: tuple[str, ...]) -> str:
     what = [python or sys.executable, platform.platform(), platform.python_version(), *wanted]
-    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:24]
+    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:NAME_DIGITS]
 
 
 def _python(folder: Path) -> Path:
@@ -175,11 +256,12 @@ def _error(pool: str, text: str, said: list[str]) -> AdapterFailed:
     )
 
 
-@asynccontextmanager
-async def _locked(folder: Path) -> AsyncGenerator[None]:
-    """Holds the lock beside a folder, against other engines too."""
+async def _locked(folder: Path, *, shared: bool = False) -> FileLock:
+    """Takes the lock beside a folder, against other engines too."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")) as lock:
-        while not lock.taken():  # noqa: ASYNC110 - another process has it
+    with ExitStack() as undo:
+        lock = undo.enter_context(FileLock(folder.with_suffix(".lock")))
+        while not lock.taken(shared=shared):  # noqa: ASYNC110 - another process has it
             await asyncio.sleep(LOCK_POLL_SECONDS)
-        yield
+        undo.pop_all()
+    return lock

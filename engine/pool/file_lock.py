@@ -1,11 +1,13 @@
-"""A lock that processes share: an open file that the system locks, and frees when its holder ends.
+"""A lock between processes: an open file that the system locks, and frees when its holder ends.
 
-Also frees it when the holder is killed. Any thread; asking never blocks.
+Also frees it when the holder is killed. One holder has it alone, or several share it. Any thread;
+asking never blocks.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,10 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+
+_WINDOWS_BYTES = 1 << 20
+"""Windows has no shared locks: who shares takes one of these bytes, who does not takes them all."""
 
 
 class FileLock:
@@ -36,15 +42,22 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of it."""
         os.close(self._descriptor)
 
-    def taken(self) -> bool:
-        """Takes the lock if nobody has it; whether it is ours."""
+    def taken(self, *, shared: bool = False) -> bool:
+        """Takes the lock if nobody has it, or if all who have it share it; whether it is ours."""
         try:
             if sys.platform == "win32":
-                msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
+                at, size = (secrets.randbelow(_WINDOWS_BYTES), 1) if shared else (0, _WINDOWS_BYTES)
+                os.lseek(self._descriptor, at, os.SEEK_SET)
+                msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, size)
             else:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
         except OSError:
             return False
         return True

@@ -54,6 +54,7 @@ class Pools:
         """Serves until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._births.run(), name="environments")
                 for pool in self._pools.values():
                     tasks.create_task(pool.run(), name=f"pool {pool.name}")
         finally:

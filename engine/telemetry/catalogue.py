@@ -81,6 +81,7 @@ EVENTS = MappingProxyType(
         "environment.building": "uv makes the environment of a pool",
         "environment.progress": "Something uv said meanwhile",
         "environment.ready": "The environment of a pool is made",
+        "environment.removed": "An environment that no pool has used for long is removed",
         "environment.failed": "The environment of a pool cannot be made",
         "zygote.refused": "A zygote cannot fork workers; they are started plainly",
         "zygote.lost": "A zygote died, and its workers with it",

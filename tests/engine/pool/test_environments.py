@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import sysconfig
+import threading
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 import citadel
 from citadel.errors import AdapterFailed
 from citadel.wire.columns import rows, unpack
-from engine.pool import births
+from engine.pool import births, environments
 from engine.pool.environments import FOLDER, LOCK, MARK, Environments
 from engine.pool.file_lock import FileLock
 from engine.pool.options import EnvironmentOptions
@@ -115,18 +118,137 @@ async def test_engines_that_share_a_folder_make_an_environment_once(tmp_path: Pa
     both = [Environments(tmp_path, lambda *event: told.append(event)) for _ in range(2)]
     pythons = await asyncio.gather(*(each.ready(SIX, "p") for each in both))
     assert pythons[0] == pythons[1]
+    for each in both:
+        each.close()
     assert [event for event, _, _ in told].count("environment.building") == 1
 
 
 async def test_a_half_made_environment_is_made_anew(tmp_path: Path):
-    environments = Environments(tmp_path, lambda *_: None)
-    python = Path(await environments.ready(SIX, "p"))
+    made = Environments(tmp_path, lambda *_: None)
+    python = Path(await made.ready(SIX, "p"))
     folder = python.parents[2]
     (folder / MARK).unlink()
     (folder / "rubbish").touch()
-    assert Path(await environments.ready(SIX, "p")) == python
+    assert Path(await made.ready(SIX, "p")) == python
     assert not (folder / "rubbish").exists()
     assert (folder / MARK).exists()
+    made.close()
+
+
+async def test_a_line_of_uvs_that_never_ends_is_cut(tmp_path: Path, monkeypatch):
+    program = "print('x' * 10**6, 'the end', sep='\\n'); raise SystemExit(1)"
+    monkeypatch.setattr(environments, "_uv_command", lambda _: [sys.executable, "-c", program])
+    told: list[tuple[str, str, str]] = []
+    made = Environments(tmp_path, lambda *event: told.append(event))
+    with pytest.raises(AdapterFailed, match="the end"):
+        await made.ready(SIX, "p")
+    assert [len(text) for event, _, text in told if event == "environment.progress"] == [4097, 7]
+
+
+# ── those that nobody uses any more ──────────────────────────────────────────────────────────────
+
+OLD = (environments.UNUSED_DAYS + 1) * 86_400
+SEVEN = EnvironmentOptions(requirements=("seven",))
+
+
+def made_by_hand(root: Path, options: EnvironmentOptions, age: float = OLD) -> Path:
+    """An environment that was used so many seconds ago."""
+    folder = root / FOLDER / environments._name(options.python, environments._wanted(options))
+    folder.mkdir(parents=True)
+    (folder / "something").touch()
+    (folder / MARK).touch()
+    os.utime(folder / MARK, (time.time() - age,) * 2)
+    return folder
+
+
+async def test_an_environment_that_nobody_used_for_long_is_removed(tmp_path: Path):
+    old, young = made_by_hand(tmp_path, SIX), made_by_hand(tmp_path, SEVEN, age=OLD - 2 * 86_400)
+    stranger = tmp_path / FOLDER / "not one of ours"
+    stranger.mkdir()
+    os.utime(stranger, (time.time() - OLD,) * 2)
+    told: list[tuple[str, str, str]] = []
+    await Environments(tmp_path, lambda *event: told.append(event)).look(tmp_path / FOLDER)
+    assert not old.exists()
+    assert young.exists()
+    assert stranger.exists()
+    assert [event[:2] for event in told] == [("environment.removed", old.name)]
+
+
+async def test_what_a_pool_of_this_engine_asks_for_stays(tmp_path: Path):
+    folder = made_by_hand(tmp_path, SIX)
+    made = Environments(tmp_path, lambda *_: None)
+    made.want(SIX)
+    await made.look(tmp_path / FOLDER)
+    assert (folder / MARK).exists()
+
+
+async def test_what_another_engine_uses_or_makes_stays(tmp_path: Path):
+    used, making = made_by_hand(tmp_path, SIX), made_by_hand(tmp_path, SEVEN)
+    other, third = (Environments(tmp_path, lambda *_: None) for _ in range(2))
+    assert await other.ready(SIX, "p") == str(used / "venv" / "bin" / "python")
+    os.utime(used / MARK, (time.time() - OLD,) * 2)  # as if that had been long ago
+    (making / MARK).unlink()
+    os.utime(making, (time.time() - OLD,) * 2)
+    with FileLock(making.with_suffix(".lock")) as lock:
+        assert lock.taken()
+        await third.look(tmp_path / FOLDER)
+        assert (used / MARK).exists()
+        assert making.exists()
+    other.close()
+    await third.look(tmp_path / FOLDER)
+    assert not used.exists()
+    assert not making.exists()
+
+
+async def test_an_engine_that_runs_for_long_marks_what_it_uses(tmp_path: Path):
+    folder = made_by_hand(tmp_path, SIX)
+    made = Environments(tmp_path, lambda *_: None)
+    await made.ready(SIX, "p")
+    os.utime(folder / MARK, (time.time() - OLD,) * 2)
+    await made.look(tmp_path / FOLDER)
+    assert time.time() - (folder / MARK).stat().st_mtime < OLD / 2
+    made.close()
+
+
+async def test_who_asks_while_one_is_removed_gets_a_whole_one(tmp_path: Path, monkeypatch):
+    """The removal has the lock when the other engine asks; that waits, then makes it anew."""
+    folder = made_by_hand(tmp_path, SIX)
+    loop, removing, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    remove = shutil.rmtree
+
+    def slowly(path: Path) -> None:
+        loop.call_soon_threadsafe(removing.set)
+        go_on.wait(PATIENCE)
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    cleaner, other = (Environments(tmp_path, lambda *_: None) for _ in range(2))
+    tending = loop.create_task(cleaner.tend())
+    await asyncio.wait_for(removing.wait(), PATIENCE)
+    monkeypatch.undo()
+    asking = loop.create_task(other.ready(SIX, "p"))
+    done, _ = await asyncio.wait({asking}, timeout=2 * environments.LOCK_POLL_SECONDS)
+    assert not done
+    go_on.set()
+    await asyncio.wait_for(asking, PATIENCE)
+    assert (folder / MARK).exists()
+    assert not (folder / "something").exists(), "it was made anew"
+    tending.cancel()
+    await asyncio.gather(tending, return_exceptions=True)
+    other.close()
+
+
+def test_a_lock_can_be_shared_but_not_with_one_who_wants_it_alone(tmp_path: Path):
+    path = tmp_path / "lock"
+    with FileLock(path) as alone, FileLock(path) as late:
+        with FileLock(path) as first:
+            assert first.taken(shared=True)
+            with FileLock(path) as second:
+                assert second.taken(shared=True)
+                assert not alone.taken()
+            assert not alone.taken()
+        assert alone.taken()
+        assert not late.taken(shared=True)
 
 
 def test_a_lock_is_one_holders_at_a_time(tmp_path: Path):
