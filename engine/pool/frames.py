@@ -74,7 +74,7 @@ DROPPED = 14
 HEALTHY = 15
 """worker: [HEALTHY, well, why not]"""
 YIELD = 20
-"""worker: [YIELD, number, value]: an item of the output stream"""
+"""worker: [YIELD, number, value, sequence]: an item of the output stream, counted from 1"""
 TAKEN = 21
 """worker: [TAKEN, number, items, bytes]: there is room for so many more of the input stream"""
 ASK = 22

@@ -173,7 +173,7 @@ class Lane(Talk):
                 remedy="Stream it: client.pools.on(POOL).stream(TOOL), citadel pool call --stream",
             )
         self._window = Giver(*about[frames.WINDOW])
-        self._parts = about.get(frames.PARTS, False)
+        self._parts, self._given = about.get(frames.PARTS, False), 0
         items: Iterator[Any] | AsyncIterator[Any] | None = None
         if tool.input is not None:
             items = self._items_async(tool) if tool.input.is_async else self._items(tool)

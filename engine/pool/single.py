@@ -1,6 +1,8 @@
 """A worker of profile process: one command at a time, in the main thread. Worker's process.
 
-Answers to short commands leave together, and at once before a command that may be long. While a
+Answers to short commands leave together, and at once before a command that may be long. So do items
+of a stream that are made quickly: at once before anything is waited for, and when their producer
+is slow for once, a thread of its own sends them. While a
 command runs nobody reads the link but who asks for something: `cancelled`, a stream, a callback.
 Commands that wait behind one which waits itself are given back.
 """
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from citadel import _running
 from engine.pool import frames, slate
+from engine.pool.credit import WINDOW_ITEMS
 from engine.pool.lane import Host, Lane
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ RECEIVE_BYTES = 256 * 1024
 SHORT_SECONDS = 0.001
 """Answers wait for company only before commands of tools that took less last time."""
 FLUSH_SECONDS = 0.0005
-"""Answers wait no longer than this for company."""
+"""Answers and items wait no longer than this for company."""
+MAX_HELD = WINDOW_ITEMS // 4
+"""Items that wait for company: the engine takes some while others are made."""
 
 
 class Single:
@@ -50,6 +55,11 @@ class Single:
         self._ended: list[str] = []
         self._out: list[bytes] = []
         self._oldest = 0.0
+        self._held = 0
+        """Items of a stream among what waits."""
+        self._since = 0.0
+        self._holds = threading.Event()
+        self._keeper: threading.Thread | None = None
         self._waits = 0
         self._spoke = False
         """Whether the running command has sent something: its answer then goes the same way."""
@@ -200,14 +210,16 @@ class Single:
             self._flush()
 
     def _flush(self) -> None:
-        if self._workspace.done:
-            self._out.append(frames.frame(self._workspace.released()))
-        if self._out:
+        if self._out or self._workspace.done:
             with self._sending:
-                self._send()
+                if self._workspace.done:
+                    self._out.append(frames.frame(self._workspace.released()))
+                if self._out:
+                    self._send()
 
     def _send(self) -> None:
         out, self._out = self._out, []
+        self._held = 0
         self._link.sendall(b"".join(out))
         self._slate.sent()
 
@@ -224,10 +236,53 @@ class Single:
                 self._out.append(frames.frame(self._workspace.released()))
             self._send()
 
+    def give(self, item: list[Any], *, quick: bool) -> bool:
+        """Sends a frame of a stream; one that was made quickly may wait a moment for company."""
+        frame = frames.frame(item)
+        with self._sending:
+            self._spoke = True
+            held = quick and self._slate.hold(frame)
+            self._out.append(frame)
+            now = time.perf_counter()
+            if held and not self._held:
+                self._since = now
+                if not self._holds.is_set():
+                    self._watch()
+            self._held += 1
+            if held and self._held < MAX_HELD and now - self._since < FLUSH_SECONDS:
+                return False
+            self._send()
+            return True
+
+    def flush(self) -> None:
+        """Sends what waits for company."""
+        self._flush()
+
+    def _watch(self) -> None:
+        """From now on items that wait are looked at."""
+        self._holds.set()
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep_time, name="items", daemon=True)
+            self._keeper.start()
+
+    def _keep_time(self) -> None:
+        """Sends items whose producer was quick and is so no more. A thread of its own."""
+        while self._holds.wait():
+            time.sleep(FLUSH_SECONDS)
+            with self._sending:
+                if not self._held:
+                    self._holds.clear()
+                elif time.perf_counter() - self._since > FLUSH_SECONDS:
+                    try:
+                        self._send()
+                    except OSError:
+                        return  # the engine is gone: the main thread finds out
+
     def wait(self, over: Callable[[], bool]) -> None:
         """Takes what comes until it is over."""
         if over():
             return
+        self._flush()
         self.awaits(begins=True)
         try:
             while not over():

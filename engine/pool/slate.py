@@ -4,9 +4,12 @@ A worker writes here the number of each command that it begins, and every answer
 So many short commands need one send, and yet, when the worker dies at any instant, the engine knows
 which command it ran and has the answers to those before: nothing runs twice, nothing else fails.
 
-The layout is u64: bytes of unsent answers, heartbeats so far, then a number for each command that
-may run at once; then the answers' frames. The worker writes, the engine reads. Light: imported by
-the worker's process.
+The items of a stream that wait to be sent together are here too, apart: they change while their
+command runs, so they are only read when the worker is dead.
+
+The layout is u64: bytes of unsent answers, heartbeats so far, bytes of items, then a number for
+each command that may run at once; then the answers' frames, then the items'. The worker writes, the
+engine reads. Light: imported by the worker's process.
 """
 
 from __future__ import annotations
@@ -24,13 +27,17 @@ if sys.platform != "win32":
 
 ANSWER_BYTES = 64 * 1024
 """Answers that may wait to be sent together; larger ones are sent at once."""
+ITEM_BYTES = 64 * 1024
+"""Items of a stream that may wait to be sent together."""
 MAX_SLOTS = 256
 """Commands that one worker may run at once."""
 _NUMBER = struct.Struct("=Q")
 _BEATS = _NUMBER.size
-_SLOTS = 2 * _NUMBER.size
+_ITEMS = 2 * _NUMBER.size
+_SLOTS = 3 * _NUMBER.size
 _HEAD = _SLOTS + MAX_SLOTS * _NUMBER.size
-_SIZE = _HEAD + ANSWER_BYTES
+_END = _HEAD + ANSWER_BYTES
+_SIZE = _END + ITEM_BYTES
 _SEAL_FUTURE_WRITE = 0x0010
 """From then on it is written by mappings that exist: never by a stray write to a descriptor."""
 
@@ -41,7 +48,7 @@ class Slate:
     def __init__(self, memory: mmap.mmap, slots: int = 1) -> None:
         self._memory = memory
         self._slots = struct.Struct(f"={slots}Q")
-        self._used = 0
+        self._used = self._held = 0
 
     # ── the worker's side ────────────────────────────────────────────────────────────────────
 
@@ -56,17 +63,30 @@ class Slate:
     def put(self, answer: bytes) -> bool:
         """Keeps an answer until it is sent; False when it does not fit."""
         start, end = _HEAD + self._used, _HEAD + self._used + len(answer)
-        if end > _SIZE:
+        if end > _END:
             return False
         self._memory[start:end] = answer
         self._used += len(answer)
         _NUMBER.pack_into(self._memory, 0, self._used)
         return True
 
+    def hold(self, item: bytes) -> bool:
+        """Keeps an item until it is sent; False when it does not fit."""
+        start, end = _END + self._held, _END + self._held + len(item)
+        if end > _SIZE:
+            return False
+        self._memory[start:end] = item
+        self._held += len(item)
+        _NUMBER.pack_into(self._memory, _ITEMS, self._held)
+        return True
+
     def sent(self) -> None:
         """What waited was sent."""
         self._used = 0
         _NUMBER.pack_into(self._memory, 0, 0)
+        if self._held:
+            self._held = 0
+            _NUMBER.pack_into(self._memory, _ITEMS, 0)
 
     # ── the engine's side ────────────────────────────────────────────────────────────────────
 
@@ -84,6 +104,11 @@ class Slate:
         """The frames of answers that were not, or not surely, sent."""
         (used,) = _NUMBER.unpack_from(self._memory, 0)
         return bytes(self._memory[_HEAD : _HEAD + min(used, ANSWER_BYTES)])
+
+    def left(self) -> bytes:
+        """The frames of answers, and then of items, that a dead worker did not surely send."""
+        (held,) = _NUMBER.unpack_from(self._memory, _ITEMS)
+        return self.unsent() + bytes(self._memory[_END : _END + min(held, ITEM_BYTES)])
 
     def close(self) -> None:
         """Lets go of the memory."""

@@ -108,6 +108,10 @@ class Board(Protocol):
         """The worker's heartbeats so far."""
         ...
 
+    def left(self) -> bytes:
+        """The frames that a dead worker did not surely send."""
+        ...
+
     def unsent(self) -> bytes:
         """The frames of answers that were not, or not surely, sent."""
         ...

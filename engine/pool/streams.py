@@ -117,8 +117,10 @@ class Streams:
     # ── what the tool gives ──────────────────────────────────────────────────────────────────
 
     def _gave(self, worker: Worker, item: list[Any]) -> None:
-        """Takes [YIELD, number, value]; nobody wants those of a command that was given up."""
+        """Takes [YIELD, number, value, sequence]; nobody wants those of a command given up."""
         stream, value = self._known(worker, item[1]), item[2]
+        if stream is not None and item[3] <= stream.items_out:
+            return  # told twice: it was on the slate and on the link
         try:
             if stream is None:
                 if type(value) is not bytes:

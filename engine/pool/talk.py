@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from engine.pool.awaiting import Loop
 
 
+QUICK_SECONDS = 0.0005
+"""Items that took less to make wait for company."""
+
+
 class Post(Protocol):
     """How a running command speaks with the engine."""
 
@@ -37,6 +41,16 @@ class Post(Protocol):
 
     def say(self, *items: list[Any]) -> None:
         """Sends frames at once, after what was said before."""
+
+    def give(self, item: list[Any], *, quick: bool) -> bool:
+        """Sends a frame of a stream; one that was made quickly may wait a moment for company.
+
+        Returns whether it was sent.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Sends what waits for company."""
 
     def poll(self) -> None:
         """Takes what has come, without waiting."""
@@ -71,6 +85,8 @@ class Talk:
         self._asking = threading.Lock()
         self._replies: dict[int, list[Any]] = {}
         self._loop: Loop | None = None
+        self._given = 0
+        """Items of its output stream so far."""
         self._parts = False
         """Whether the stream's reader takes large items where they lie."""
         self._worn = False
@@ -99,22 +115,35 @@ class Talk:
 
         However that ends, the generator is closed: its finally blocks run.
         """
+        sent = True
         try:
             while True:
-                self._post.poll()
+                if sent:
+                    self._post.poll()
                 if not self._window.open():
                     self._wait(self._window.open)
                 self.check()
+                began = time.perf_counter()
                 try:
                     item = next(source)
                 except StopIteration as end:
                     return end.value
-                self._yield(tool, item)
+                quick = time.perf_counter() - began < QUICK_SECONDS
+                sent = self._yield(tool, item, quick=quick)
         finally:
             if inspect.isgenerator(source):
                 source.close()
 
     async def _give_async(self, tool: str, source: AsyncIterator[Any]) -> None:
+        import asyncio  # noqa: PLC0415 - workers of plain tools need none
+
+        due = False
+
+        def flush() -> None:
+            nonlocal due
+            due = False
+            self._post.flush()
+
         try:
             iterator = aiter(source)
             while True:
@@ -124,15 +153,21 @@ class Talk:
                     item = await anext(iterator)
                 except StopAsyncIteration:
                     return
-                self._yield(tool, item)
+                if not due:
+                    due = True
+                    asyncio.get_running_loop().call_soon(flush)  # when the producer pauses
+                self._yield(tool, item, quick=True)
         finally:
             if inspect.isasyncgen(source):
                 await source.aclose()
 
-    def _yield(self, tool: str, item: Any) -> None:
+    def _yield(self, tool: str, item: Any, *, quick: bool) -> bool:
+        """Gives an item: at once the first, a large one, and one that was not made quickly."""
         value = self._packing.value(item, tool, parts=self._parts, verb="gave an item of")
         self._window.gave(size_of(value))
-        self._post.say([frames.YIELD, self.number, value])
+        self._given += 1
+        quick = quick and self._given > 1 and type(value) is bytes
+        return self._post.give([frames.YIELD, self.number, value, self._given], quick=quick)
 
     def _items(self, tool: BoundTool) -> Iterator[Any]:
         """The input stream of the running command; waits for each item."""

@@ -241,6 +241,15 @@ class _Post:
         """Sends frames."""
         self._worker.say(*items)
 
+    def give(self, item: list[Any], *, quick: bool) -> bool:
+        """Sends a frame of a stream, at once: nothing of a thread waits on the slate."""
+        del quick
+        self._worker.say(item)
+        return True
+
+    def flush(self) -> None:
+        """Nothing to do: nothing waits."""
+
     def poll(self) -> None:
         """Nothing to do: the reader takes what comes."""
 

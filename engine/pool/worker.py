@@ -314,7 +314,7 @@ class Worker:
         for line in self._throttle.held_back():
             self._owner.on_output(self, line)
         if self._hosted:
-            self._take(self._hosted.slate.unsent())
+            self._take(self._hosted.slate.left())
             self._ran = self._hosted.slate.running
             self._settled = True
             self._hosted.slate.close()

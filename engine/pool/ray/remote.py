@@ -89,6 +89,10 @@ class Remote:
         """The answers that it had not sent when it ended."""
         return self._unsent
 
+    def left(self) -> bytes:
+        """The same, and items."""
+        return self._unsent
+
     def close(self) -> None:
         """Lets go of it; its node forgets it by itself."""
 

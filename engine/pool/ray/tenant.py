@@ -117,7 +117,7 @@ class Tenant:
         await hosted.link.end()
         exited = hosted.process.exited
         code = exited.result() if exited.done() else -9
-        ran, unsent = list(hosted.slate.running), hosted.slate.unsent()
+        ran, unsent = list(hosted.slate.running), hosted.slate.left()
         self._hosted = None
         hosted.slate.close()
         self._engine.tell([protocol.ENDED, self._number, code, ran, unsent])

@@ -1,7 +1,10 @@
 """An adapter whose streams and callbacks carry large values. Imported by the workers."""
 
+import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,10 +90,18 @@ class Flowing(citadel.Adapter):
         yield from range(upto)
 
     @citadel.tool
-    def two_then_a_nap(self, seconds: float) -> Iterator[int]:
-        """Two that are made quickly, and then nothing for a while."""
-        yield 1
-        yield 2
-        yield 3
-        time.sleep(seconds)
-        yield 4
+    def hurries_then_waits(self, upto: int, file: str) -> Iterator[int]:
+        """Some that are made quickly, and no more until there is a file."""
+        yield from range(upto)
+        while not Path(file).exists():
+            time.sleep(0.001)
+        yield upto
+
+    @citadel.tool
+    async def hurries_then_waits_async(self, upto: int, file: str) -> AsyncIterator[int]:
+        for number in range(upto):
+            yield number
+        go = Path(file)
+        while not os.access(go, os.F_OK):
+            await asyncio.sleep(0.001)
+        yield upto

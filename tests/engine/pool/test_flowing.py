@@ -5,9 +5,13 @@ Everything runs in both profiles.
 
 import asyncio
 import gc
+import socket
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,7 @@ import pytest
 from citadel import values
 from citadel.errors import Cancelled, MessageTooLarge, UnknownTool
 from citadel.wire.messages import CommandResult
-from engine.pool import frames, slabs
+from engine.pool import frames, single, slabs, slate
 from engine.pool.link import Link
 from engine.pool.options import MemoryOptions
 from engine.pool.results import PoolResult
@@ -230,9 +234,90 @@ async def test_a_worker_that_lies_about_its_slab_is_killed(flowing, value: Any, 
         (call,) = pool.commands.scheduler.calls.values()
         worker: Worker = pool.crew.workers[call.worker]
         if kind == "item":
-            pool.worker_said(worker, [frames.YIELD, call.number, value])
+            pool.worker_said(worker, [frames.YIELD, call.number, value, 1 << 30])
         else:
             asked = ["tool", "p", "plain", value]
             pool.worker_said(worker, [frames.ASK, call.number, 1, b"", *asked])
         await bench.until("it was killed", lambda: bench.events("worker.lost"))
     assert "garbage" in bench.events("worker.lost")[0]["message"]
+
+
+# ── small items that are made quickly ────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def post(monkeypatch: pytest.MonkeyPatch):
+    """A worker's post without a worker, and the engine's end of its link; nobody is in a hurry."""
+    monkeypatch.setattr(single, "FLUSH_SECONDS", 3600.0)
+    workspace = SimpleNamespace(done=deque(), threshold=1 << 17)
+    host: Any = SimpleNamespace(workspace=workspace, charge=SimpleNamespace(max_result_bytes=1))
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    board, _, descriptor = slate.create()
+    with ours, theirs:
+        yield single.Single(ours, slate.connect(f"fd:{descriptor}"), host), theirs, board
+
+
+def item(sequence: int, value: bytes = b"x") -> list[Any]:
+    return [frames.YIELD, 1, value, sequence]
+
+
+def test_items_that_are_made_quickly_leave_together(post: Any):
+    worker, link, board = post
+    assert worker.give(item(1), quick=False)
+    assert frames.Splitter().feed(link.recv(1 << 16)) == [item(1)], "the first leaves at once"
+    wanted = [item(number) for number in range(2, 2 + single.MAX_HELD)]
+    for each in wanted[:-1]:
+        assert not worker.give(each, quick=True)
+    with pytest.raises(BlockingIOError):
+        link.recv(1 << 16)
+    assert frames.Splitter().feed(board.left()) == wanted[:-1], "a death does not lose them"
+    assert board.unsent() == b"", "nobody reads them while they change"
+    assert worker.give(wanted[-1], quick=True)
+    assert frames.Splitter().feed(link.recv(1 << 16)) == wanted
+    assert board.left() == b""
+
+
+@pytest.mark.parametrize("then", ["slow", "say", "flush", "large"])
+def test_items_that_wait_go_before_what_comes_after_them(post: Any, then: str):
+    worker, link, board = post
+    assert not worker.give(item(1), quick=True)
+    wanted = [item(1)]
+    if then == "slow":
+        worker.give(item(2), quick=False)
+        wanted.append(item(2))
+    elif then == "large":
+        worker.give(item(2, bytes(slate.ITEM_BYTES)), quick=True)
+        wanted.append(item(2, bytes(slate.ITEM_BYTES)))
+    elif then == "say":
+        worker.say([frames.TAINTED, "x"])
+        wanted.append([frames.TAINTED, "x"])
+    else:
+        worker.flush()
+    assert frames.Splitter().feed(link.recv(1 << 20)) == wanted
+    assert board.left() == b""
+
+
+@pytest.mark.parametrize("upto", [1, 2, 3, 20, 50])
+@pytest.mark.parametrize("tool", ["hurries_then_waits", "hurries_then_waits_async"])
+async def test_no_item_waits_for_a_producer_that_pauses(flowing, tmp_path: Path, upto, tool):
+    bench = await flowing()
+    file = tmp_path / "go"
+    async with aclosing(bench.pools.stream(command(tool, upto=upto, file=str(file)))) as stream:
+        for number in range(upto):
+            # The tool waits for the file: an item that waited for the tool would never come.
+            assert values.unpack(await asyncio.wait_for(anext(stream), PATIENCE)) == number
+        file.touch()
+        assert values.unpack(await asyncio.wait_for(anext(stream), PATIENCE)) == upto
+
+
+async def test_an_item_that_is_told_twice_is_taken_once(flowing):
+    bench = await flowing()
+    pool = bench.pools._known("p")
+    async with aclosing(bench.pools.stream(command("quickly", upto=500))) as stream:
+        found = [values.unpack(await anext(stream))]
+        (call,) = pool.commands.scheduler.calls.values()
+        again = [frames.YIELD, call.number, values.pack(0), 1]
+        pool.worker_said(pool.crew.workers[call.worker], again)
+        found += [values.unpack(each) async for each in stream if isinstance(each, bytes)]
+    assert found == list(range(500))
