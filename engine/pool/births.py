@@ -16,7 +16,6 @@ from citadel.vocabulary import Severity
 from engine.pool.environments import Environments
 from engine.pool.forks import ForkSpawner, Key, Zygotes
 from engine.pool.hosting import Charge
-from engine.pool.options import EnvironmentOptions
 from engine.pool.ray.cluster import Cluster
 from engine.pool.settings import PoolSettings
 from engine.pool.spawn import Ears, Hosted, Interpreter, PlainSpawner, Spawner
@@ -30,6 +29,7 @@ SEVERITIES_OF: dict[str, Severity] = {
     "environment.ready": "info",
     "environment.removed": "info",
     "environment.failed": "error",
+    "adapter.not_preloaded": "info",
 }
 
 
@@ -49,15 +49,21 @@ class Births:
         if settings.environment.requirements:
             self._environments.want(settings.environment)
             return EnvironmentSpawner(settings, self._environments, self._local)
-        return self._local(settings.environment, settings.environment.python)
+        return self._local(settings, settings.environment.python)
 
-    def _local(self, told: EnvironmentOptions, python: str) -> Spawner:
+    def _local(self, settings: PoolSettings, python: str) -> Spawner:
+        told = settings.environment
         interpreter = Interpreter(python=python, variables=tuple(sorted(told.variables.items())))
         plain = PlainSpawner(interpreter)
         if not self._forks:
             return plain
-        key = Key(interpreter=interpreter, preload=told.preload)
-        return ForkSpawner(self._zygotes, key, plain)
+        adapter = settings.adapter.partition(":")[0] if told.preload_adapter else ""
+        key = Key(
+            interpreter=interpreter,
+            preload=told.preload,
+            adapter="" if adapter in told.preload else adapter,
+        )
+        return ForkSpawner(self._zygotes, key, plain, settings.start_timeout_seconds)
 
     async def run(self) -> None:
         """Looks after the environments until it is cancelled."""
@@ -85,7 +91,7 @@ class EnvironmentSpawner:
         self,
         settings: PoolSettings,
         environments: Environments,
-        make: Callable[[EnvironmentOptions, str], Spawner],
+        make: Callable[[PoolSettings, str], Spawner],
     ) -> None:
         self._settings = settings
         self._environments = environments
@@ -97,7 +103,7 @@ class EnvironmentSpawner:
         if self._spawner is None:
             told = self._settings.environment
             python = await self._environments.ready(told, self._settings.name)
-            self._spawner = self._spawner or self._make(told, python)
+            self._spawner = self._spawner or self._make(self._settings, python)
         await self._spawner.ready()
 
     def renew(self) -> None:

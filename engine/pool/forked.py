@@ -31,7 +31,8 @@ class ForkedProcess:
         self.output_ended: asyncio.Future[None] = self._loop.create_future()
         self._ears = ears
         self._lines: dict[int, Lines] = {}
-        self._watch = -1
+        self.watch = -1
+        """Its pidfd, from when it was forked."""
         self._asked = self._doomed = self._orphaned = self._dead = self._over = False
 
     def outputs(self) -> tuple[int, int]:
@@ -57,8 +58,8 @@ class ForkedProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         with suppress(ProcessLookupError):  # it may not have its group yet
-            if self._watch >= 0:
-                signal.pidfd_send_signal(self._watch, signal.SIGKILL)
+            if self.watch >= 0:
+                signal.pidfd_send_signal(self.watch, signal.SIGKILL)
             else:
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -68,6 +69,10 @@ class ForkedProcess:
         if self._asked:
             await asyncio.wait({self.exited}, timeout=EXIT_SECONDS)
             await asyncio.wait({self.output_ended}, timeout=SETTLE_SECONDS)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Closes what the engine has of it."""
         for each in list(self._lines):
             self._close(each)
         self._over = True
@@ -81,7 +86,7 @@ class ForkedProcess:
 
     def began(self, pid: int, watch: int) -> None:
         """It runs; a pidfd of -1: no descriptor was left for it, and the start has failed."""
-        self.pid, self._watch = pid, watch
+        self.pid, self.watch = pid, watch
         if watch < 0:
             self._dead = True  # only its zygote tells its end, or takes it along
             self.kill()
@@ -118,10 +123,10 @@ class ForkedProcess:
         self.forked.exception()  # a start that was cancelled asks no more
 
     def _unwatch(self) -> None:
-        if self._watch >= 0:
-            self._loop.remove_reader(self._watch)
-            os.close(self._watch)
-            self._watch = -1
+        if self.watch >= 0:
+            self._loop.remove_reader(self.watch)
+            os.close(self.watch)
+            self.watch = -1
 
     def _pipe(self, undo: ExitStack) -> tuple[int, int]:
         ends = os.pipe()
@@ -131,7 +136,7 @@ class ForkedProcess:
 
     def _seen_dead(self) -> None:
         self._dead = True
-        self._loop.remove_reader(self._watch)
+        self._loop.remove_reader(self.watch)
         if self._orphaned:
             self.ended(UNKNOWN_EXIT)
         else:

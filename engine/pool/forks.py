@@ -1,38 +1,40 @@
 """The engine's side of zygotes: starts them, asks them for workers, hears how those end.
 
-Loop thread only. Linux only; elsewhere, and where a zygote refuses, workers are started plainly. A
-zygote that dies takes its workers with it; the next worker gets a new one. An end is known at once
-by its pidfd; the exit code comes from the zygote, which alone may ask for it.
+Loop thread only. Linux only. The first zygote of an interpreter imports what all workers need;
+those with preloaded modules are forked from it. One that refuses is passed by: its workers come
+from the one below it, and where that is none, they are started plainly. A zygote that dies takes
+its workers with it; the next worker gets a new one. An end is known at once by its pidfd; the exit
+code comes from the zygote, which alone may ask for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import socket
-import subprocess
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
 import msgpack
 
 from engine.pool import slate, zygote
-from engine.pool.forked import ForkedProcess, read
+from engine.pool.forked import ForkedProcess
 from engine.pool.hosting import Charge
-from engine.pool.output import Lines
 from engine.pool.spawn import (
+    UNKNOWN_EXIT,
     Ears,
     Hosted,
     Interpreter,
     PlainSpawner,
     link_of,
 )
+from engine.pool.zygote_process import ForkOfAnother, NewProcess, ZygoteProcess
 
 LAST_LINES = 20
 """Lines a zygote printed that are kept for error messages."""
@@ -53,6 +55,27 @@ class Key:
 
     interpreter: Interpreter
     preload: tuple[str, ...] = ()
+    """Modules that its operator wants imported once."""
+    adapter: str = ""
+    """The module of the adapter: imported once too, when that can be; empty: by each worker."""
+
+    @property
+    def below(self) -> Key | None:
+        """That of the zygote which this one is forked from; None: it is a new interpreter."""
+        if self.adapter:
+            return replace(self, adapter="")
+        return replace(self, preload=()) if self.preload else None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What it imports that the one below has not."""
+        return (self.adapter,) if self.adapter else self.preload
+
+    @property
+    def name(self) -> str:
+        """What people read."""
+        python = self.interpreter.python or "zygote"
+        return " ".join(filter(None, (python, *self.preload, self.adapter)))
 
 
 class Zygotes:
@@ -63,30 +86,38 @@ class Zygotes:
         self._zygotes: dict[Key, Zygote] = {}
         self._retired: list[Zygote] = []
 
-    async def ready(self, key: Key) -> Zygote:
-        """The zygote with that key, started when there is none; it may have refused.
+    async def ready(self, key: Key, seconds: float = START_SECONDS) -> Zygote:
+        """The zygote with that key, started when there is none; else the nearest below that serves.
+
+        When the lowest refuses too, that. The adapter's import gets so many seconds.
 
         Raises:
             OSError: its process cannot be started.
         """
+        below = await self.ready(key.below) if key.below else None
+        if below is not None and below.refusal:
+            return below
         found = self._zygotes.get(key)
-        if found is None or found.ended:
-            found = self._zygotes[key] = Zygote(key, self._tell)
-        await found.begun()
-        return found
+        if found is None or (found.ended and not found.refusal):
+            found = self._zygotes[key] = Zygote(key, self._tell, below)
+        await found.begun(seconds if key.adapter else START_SECONDS)
+        return below if below is not None and found.refusal else found
 
     def renew(self, key: Key) -> None:
-        """Workers from now on see what preloaded modules are now: they get another zygote."""
-        found = self._zygotes.pop(key, None) if key.preload else None
-        if found is not None:
-            self._retired = [each for each in self._retired if not each.ended]
-            self._retired.append(found)
-            found.retire()
+        """Workers from now on see what modules are now: their zygotes are replaced."""
+        above = key
+        while above.below:
+            found = self._zygotes.pop(above, None)
+            if found is not None:
+                self._retired = [each for each in self._retired if not each.ended]
+                self._retired.append(found)
+                found.retire()
+            above = above.below
 
     def close(self) -> None:
         """Ends them, and what they forked."""
-        for each in (*self._zygotes.values(), *self._retired):
-            each.close()
+        for each in (*self._retired, *reversed(self._zygotes.values())):
+            each.close()  # those that were forked before those that forked them
         self._zygotes.clear()
         self._retired.clear()
 
@@ -94,8 +125,8 @@ class Zygotes:
 class Zygote:
     """One zygote's process, and the socket to it."""
 
-    def __init__(self, key: Key, tell: Tell) -> None:
-        """Starts it.
+    def __init__(self, key: Key, tell: Tell, below: Zygote | None = None) -> None:
+        """Starts it, or has the one below fork it.
 
         Raises:
             OSError: it cannot be started.
@@ -103,39 +134,40 @@ class Zygote:
         self.refusal = ""
         self.ended = False
         self._retiring = False
+        self._late = ""
+        self._key = key
         self._hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._name = " ".join([key.interpreter.python or "zygote", *key.preload])
         self._tell = tell
         self._numbers = count(1)
         self._waiting: dict[int, ForkedProcess] = {}
         self._alive: dict[int, ForkedProcess] = {}
         self._out: deque[tuple[int, bytes, tuple[int, ...]]] = deque()
-        self._lines = Lines()
         self._said: deque[str] = deque(maxlen=LAST_LINES)
         self._loop = asyncio.get_running_loop()
-        with ExitStack() as undo:
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            undo.callback(self._control.close)
-            with theirs:
-                self._process = undo.enter_context(_start(key, theirs))
-            undo.callback(self._process.kill)
-            self._watch = os.pidfd_open(self._process.pid)
-            undo.pop_all()
-        self.pid = self._process.pid
-        assert self._process.stdout is not None
-        self._output = self._process.stdout.fileno()
-        for descriptor in (self._control.fileno(), self._output, self._watch):
-            os.set_blocking(descriptor, False)
-        self._loop.add_reader(self._control, self._receive)
-        self._loop.add_reader(self._output, self._printed)
-        self._loop.add_reader(self._watch, self._gone)
-
-    async def begun(self) -> None:
-        """Waits until it serves, or has said why it does not; one that takes too long is killed."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            async with asyncio.timeout(START_SECONDS):
+            with theirs:
+                self._process = self._begin(below, theirs)
+        except BaseException:
+            self._control.close()
+            raise
+        self._control.setblocking(False)
+        self._loop.add_reader(self._control, self._receive)
+
+    def _begin(self, below: Zygote | None, control: socket.socket) -> ZygoteProcess:
+        if below is None:
+            interpreter = self._key.interpreter
+            return NewProcess(interpreter, control, self._said.append, self._gone)
+        ask = partial(below.ask, zygote.ZYGOTE, self._key.modules)
+        return ForkOfAnother(ask, control, self._said.append, self._gone)
+
+    async def begun(self, seconds: float) -> None:
+        """Waits until it serves, or has said why it does not; one that takes longer is killed."""
+        try:
+            async with asyncio.timeout(seconds):
                 await asyncio.shield(self._hello)
         except TimeoutError:
+            self._late = f"its imports took longer than {seconds:g} s"
             self.kill()
             await self._hello
 
@@ -146,28 +178,43 @@ class Zygote:
         standard: tuple[int, int, int, int],
         handed: Mapping[str, int],
     ) -> None:
-        """Forks a worker; the descriptors are link, slate, stdout and stderr, then the named ones.
+        """Forks a worker; the descriptors are stdout, stderr, link and slate, then the named ones.
 
         Raises:
             OSError: it cannot be asked, cannot fork, or died.
         """
-        number = next(self._numbers)
-        request = bytes(msgpack.packb([number, asdict(charge), list(handed)]) or b"")
-        if len(request) > zygote.MAX_REQUEST:
-            raise OSError(errno.EMSGSIZE, f"its charge has {len(request)} bytes: is sys.path long?")
-        # Duplicates: the caller may close its own before these are sent.
-        copies = _duplicates(*standard, *handed.values())
-        self._waiting[number] = process
-        process.asked()
-        self._out.append((number, request, copies))
-        if len(self._out) == 1:
-            self._send()
+        self.ask(zygote.WORKER, asdict(charge), process, (*standard, *handed.values()), handed)
         try:
             async with asyncio.timeout(FORK_SECONDS):
                 await asyncio.shield(process.forked)
         except TimeoutError as error:
             self.kill()
             raise OSError(f"its zygote did not fork within {FORK_SECONDS:g} s") from error
+
+    def ask(
+        self,
+        kind: int,
+        told: object,
+        process: ForkedProcess,
+        descriptors: tuple[int, ...],
+        names: Iterable[str] = (),
+    ) -> None:
+        """Asks for a fork; `process` hears what becomes of it.
+
+        Raises:
+            OSError: it cannot be asked.
+        """
+        number = next(self._numbers)
+        request = bytes(msgpack.packb([number, kind, told, list(names)]) or b"")
+        if len(request) > zygote.MAX_REQUEST:
+            raise OSError(errno.EMSGSIZE, f"its charge has {len(request)} bytes: is sys.path long?")
+        # Duplicates: the caller may close its own before these are sent.
+        copies = _duplicates(*descriptors)
+        self._waiting[number] = process
+        process.asked()
+        self._out.append((number, request, copies))
+        if len(self._out) == 1:
+            self._send()
 
     def kill(self) -> None:
         """Kills it, and so its workers."""
@@ -184,8 +231,7 @@ class Zygote:
         """Ends it now, and waits for its end: the kernel's time."""
         self.kill()
         if not self.ended:
-            self._process.wait()
-            self._gone(asked=True)
+            self._gone(self._process.reap(), asked=True)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
@@ -225,10 +271,7 @@ class Zygote:
     def _heard(self, item: list[Any], descriptors: list[int]) -> None:
         match item[0]:
             case zygote.READY:
-                self.refusal = item[1]
-                if self.refusal:
-                    self._tell("zygote.refused", self._name, self.refusal)
-                self._hello.set_result(None)
+                self._refuses(item[1])
             case zygote.FORKED:
                 process = self._alive[item[2]] = self._waiting.pop(item[1])
                 process.began(item[2], descriptors[0] if descriptors else -1)
@@ -240,42 +283,35 @@ class Zygote:
         if self._retiring:
             self.retire()
 
-    def _printed(self) -> None:
-        data = read(self._output)
-        if data is None:
-            return
-        self._said += self._lines.feed(data) if data else self._lines.end()
-        if not data:
-            self._loop.remove_reader(self._output)
+    def _refuses(self, why: str) -> None:
+        self.refusal = why
+        if why:
+            # Nobody asked for the adapter to be imported here: that it cannot be is no fault.
+            event = "adapter.not_preloaded" if self._key.adapter else "zygote.refused"
+            self._tell(event, self._key.name, why)
+        self._hello.set_result(None)
 
-    def _gone(self, *, asked: bool = False) -> None:
+    def _gone(self, code: int, *, asked: bool = False) -> None:
         """Its process has ended: what it still said counts, then its workers are gone too."""
         if self.ended:
             return
         self._receive()
-        self._printed()
         self.ended = True
-        for descriptor in (self._control.fileno(), self._output, self._watch):
-            self._loop.remove_reader(descriptor)
+        self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
-        code = self._process.wait()
         self._control.close()
-        os.close(self._watch)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
         for _, _, copies in self._out:
             _close(*copies)
         self._out.clear()
+        how = "" if code == UNKNOWN_EXIT else f" with code {code}"
         last = f"; it printed last: {self._said[-1]}" if self._said else ""
         if not self._hello.done():
-            self.refusal = f"it ended with code {code} before it was ready{last}"
-            self._tell("zygote.refused", self._name, self.refusal)
-            self._hello.set_result(None)
+            self._refuses(self._late or f"it ended{how} before it was ready{last}")
         elif not self.refusal and not asked:
-            self._tell("zygote.lost", self._name, f"it ended with code {code}{last}")
+            self._tell("zygote.lost", self._key.name, f"it ended{how}{last}")
         waiting, self._waiting = self._waiting, {}
         for process in waiting.values():
-            process.failed(ZygoteLost(f"its zygote ended with code {code}{last}"))
+            process.failed(ZygoteLost(f"its zygote ended{how}{last}"))
         alive, self._alive = self._alive, {}
         for process in alive.values():
             process.orphaned()
@@ -288,24 +324,28 @@ class ZygoteLost(OSError):
 class ForkSpawner:
     """Forks workers from a zygote; plainly where that refuses. See `engine.pool.spawn.Spawner`."""
 
-    def __init__(self, zygotes: Zygotes, key: Key, plain: PlainSpawner) -> None:
+    def __init__(
+        self, zygotes: Zygotes, key: Key, plain: PlainSpawner, seconds: float = START_SECONDS
+    ) -> None:
+        """An adapter whose import takes longer than so many seconds is imported by each worker."""
         self._zygotes = zygotes
         self._key = key
         self._plain = plain
+        self._seconds = seconds
 
     async def ready(self) -> None:
         """Waits for the zygote; a start that fails is told by the spawn."""
         with suppress(OSError):
-            await self._zygotes.ready(self._key)
+            await self._zygotes.ready(self._key, self._seconds)
 
     def renew(self) -> None:
-        """Sees changes in preloaded modules from now on."""
+        """Sees changes in modules from now on."""
         self._zygotes.renew(self._key)
 
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """Forks one; when zygotes die again and again, starts it plainly."""
         for _ in range(TRIES):
-            found = await self._zygotes.ready(self._key)
+            found = await self._zygotes.ready(self._key, self._seconds)
             if found.refusal:
                 break
             with suppress(ZygoteLost):
@@ -333,25 +373,10 @@ class ForkSpawner:
                 ours.setblocking(False)
                 # The link listens before the worker can speak.
                 await loop.create_unix_connection(lambda: link, sock=ours)
-                standard = (theirs.fileno(), memory, *outputs)
+                standard = (*outputs, theirs.fileno(), memory)
                 await found.fork(told, process, standard, handed)
             undo.pop_all()
         return Hosted(process, link, board)
-
-
-def _start(key: Key, control: socket.socket) -> subprocess.Popen[bytes]:
-    interpreter = key.interpreter
-    told = json.dumps({"path": interpreter.path(), "preload": key.preload})
-    arguments = (str(control.fileno()), str(os.getpid()), told)
-    return subprocess.Popen(  # noqa: S603 - the operator's own interpreter
-        interpreter.command("engine.pool.zygote", *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=interpreter.environment(),
-        pass_fds=(control.fileno(),),
-        start_new_session=True,
-    )
 
 
 def _duplicates(*descriptors: int) -> tuple[int, ...]:

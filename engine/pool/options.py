@@ -160,6 +160,10 @@ class EnvironmentOptions(Section):
         default=(),
         description="Modules imported once, before workers are forked; they must start no thread.",
     )
+    preload_adapter: bool = Field(
+        default=True,
+        description="Whether the adapter's module is imported once, too; else by each worker.",
+    )
 
 
 class MemoryOptions(Section):

@@ -1,10 +1,12 @@
 """The helper process that workers are forked from: `python -m engine.pool.zygote FD ENGINE TOLD`.
 
-It imports once what every worker needs, and what its pools preload; then it forks on request. It
-has one thread and no gRPC, so that a fork is safe; when an import brought either, it says so and
-ends, and the engine starts workers plainly. Linux only. Requests come over a SOCK_SEQPACKET pair:
+It imports once what every worker needs, then forks on request: workers, and zygotes that import
+what some workers need besides, and fork those. It has one thread and no gRPC, so that a fork is
+safe; when an import brought either, it says so and ends. Linux only. Requests come over a
+SOCK_SEQPACKET pair:
 
-    engine: [number, charge, names] with the descriptors link, slate, stdout, stderr, then the named
+    engine: [number, WORKER, charge, names] with the descriptors stdout, stderr, link, slate, then
+            the named; [number, ZYGOTE, modules, []] with stdout, stderr, control
     zygote: [READY, refusal] once; [FORKED, number, pid] with the process's pidfd; [FAILED, number,
             text]; [EXITED, pid, code], where a signal's number is negative
 
@@ -41,7 +43,9 @@ from engine.pool.hosting import Charge
 from engine.pool.lifeline import die_with
 
 READY, FORKED, FAILED, EXITED = 0, 1, 2, 3
-LINK, SLATE, STDOUT, STDERR = range(4)
+WORKER, ZYGOTE = 0, 1
+STDOUT, STDERR, LINK, SLATE = range(4)
+CONTROL = LINK
 """Where in a request's descriptors these are; the named ones follow."""
 MAX_REQUEST = 192 * 1024
 MAX_DESCRIPTORS = 64
@@ -99,7 +103,7 @@ class Zygote:
         )
         if not data:
             os._exit(0)
-        number, told, names = msgpack.unpackb(data)
+        number, kind, told, names = msgpack.unpackb(data)
         parent = os.getpid()
         pid = -1
         try:
@@ -109,7 +113,10 @@ class Zygote:
         except OSError as error:
             self.say(FAILED, number, f"fork: {error.strerror}")
         if not pid:
-            return self._born(parent, told, names, descriptors)
+            self._leave(parent, descriptors)
+            if kind == ZYGOTE:
+                return _zygote(told, descriptors)
+            return _worker(told, names, descriptors)
         for each in descriptors:  # which leaves room for the pidfd
             os.close(each)
         if pid > 0:
@@ -135,9 +142,7 @@ class Zygote:
             code = how.si_status if how.si_code == os.CLD_EXITED else -how.si_status
             self.say(EXITED, how.si_pid, code)
 
-    def _born(
-        self, parent: int, told: dict[str, Any], names: list[str], descriptors: list[int]
-    ) -> Become:
+    def _leave(self, parent: int, descriptors: list[int]) -> None:
         """Makes this process, a moment ago its parent's copy, one of its own."""
         os.setsid()
         die_with(parent)
@@ -151,24 +156,38 @@ class Zygote:
         os.close(descriptors[STDOUT])
         os.close(descriptors[STDERR])
         _reseed()
-        charge = Charge(**told)
-        _name(charge.worker)
-        charge.descriptors.update(zip(names, descriptors[STDERR + 1 :], strict=True))
-        link = socket.socket(fileno=descriptors[LINK])
-        board = slate.connect(f"fd:{descriptors[SLATE]}")
-        return lambda: child.run(charge, link, board)
+
+
+def _worker(told: dict[str, Any], names: list[str], descriptors: list[int]) -> Become:
+    charge = Charge(**told)
+    _name(charge.worker)
+    charge.descriptors.update(zip(names, descriptors[SLATE + 1 :], strict=True))
+    link = socket.socket(fileno=descriptors[LINK])
+    board = slate.connect(f"fd:{descriptors[SLATE]}")
+    return lambda: child.run(charge, link, board)
+
+
+def _zygote(modules: list[str], descriptors: list[int]) -> Become:
+    _name("zygote")
+    control = socket.socket(fileno=descriptors[CONTROL])
+    return lambda: serve(control, modules)
 
 
 def main() -> None:
-    """Imports, checks what that brought, and serves; in a forked worker, goes on as that."""
-    descriptor, engine, told = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    """Becomes the first zygote of an engine for one interpreter; see the module's docstring."""
+    descriptor, engine, path = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     die_with(engine)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the engine's to handle
-    path = told["path"]
     sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
-    zygote = Zygote(socket.socket(fileno=descriptor))
     warm(_Warm)
-    refusal = _preload(told["preload"]) or _unfit()
+    sys.argv = ["citadel-worker"]
+    serve(socket.socket(fileno=descriptor), [])
+
+
+def serve(control: socket.socket, modules: list[str]) -> None:
+    """Imports, checks what that brought, and forks; in what was forked, goes on as that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the engine's to handle
+    zygote = Zygote(control)
+    refusal = _preload(modules) or _unfit()
     zygote.say(READY, refusal)
     if refusal:
         sys.exit(REFUSED_CODE)
@@ -176,7 +195,6 @@ def main() -> None:
     gc.freeze()  # a collection in a child does not copy the pages of what was here before
     become = zygote.run()
     del zygote
-    sys.argv = ["citadel-worker"]
     become()
 
 

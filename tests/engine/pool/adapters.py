@@ -17,6 +17,8 @@ from citadel import telemetry
 from citadel.adapter import Adapter, cancelled, check_cancelled, tool
 from citadel.errors import InvalidRequest
 
+IMPORTED_BY = os.getpid()
+
 
 @dataclass
 class Point:
@@ -47,6 +49,11 @@ class Tools(Adapter):
     @tool
     def pid(self) -> int:
         return os.getpid()
+
+    @tool
+    def imported_by(self) -> int:
+        """The process that imported this module."""
+        return IMPORTED_BY
 
     @tool
     def process(self) -> dict[str, object]:

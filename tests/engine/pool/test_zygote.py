@@ -24,21 +24,31 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="zygotes are Lin
 
 
 def zygotes() -> list[psutil.Process]:
-    """Those of this process."""
+    """The lowest ones of this process: the others are forked from them."""
     children = psutil.Process().children()
     return [each for each in children if "engine.pool.zygote" in each.cmdline()]
+
+
+def lineage(bench) -> list[int]:
+    """The zygotes of a pool's workers, from the one that forked them to the lowest."""
+    (parent,) = {psutil.Process(each.pid).ppid() for each in bench.status.workers}
+    found = [parent]
+    while (above := psutil.Process(found[-1]).ppid()) != os.getpid():
+        found.append(above)
+    return found
 
 
 async def test_a_worker_is_forked_alone_and_has_its_own_group_and_random_numbers(make):
     bench = await make(size=2, environment=EnvironmentOptions(preload=("preloads",)))
     await bench.until("two", lambda: len(bench.workers("ready")) == 2)
-    (parent,) = zygotes()
+    _, second, lowest = lineage(bench)
+    assert [each.pid for each in zygotes()] == [lowest]
     found = []
     while len({each["pid"] for each in found}) < 2:  # whichever worker is free takes it
         found.append(await bench.call("process"))
     by_pid = {each["pid"]: each for each in found}
     for pid, each in by_pid.items():
-        assert each["parent"] == each["imported_by"] == parent.pid
+        assert (each["imported_by"], each["parent"]) == (second, lineage(bench)[0])
         assert each["group"] == each["session"] == pid
     assert len({each["random"] for each in found}) == len(found)
     assert not [name for name in await bench.call("modules") if name.split(".")[0] == "grpc"]
@@ -47,8 +57,9 @@ async def test_a_worker_is_forked_alone_and_has_its_own_group_and_random_numbers
 async def test_a_forked_worker_holds_no_descriptor_of_its_zygote_or_siblings(make):
     bench = await make(size=4)
     await bench.until("four", lambda: len(bench.workers("ready")) == 4)
-    (parent,) = zygotes()
-    theirs = _descriptors(parent.pid)
+    parent, lowest = lineage(bench)
+    theirs = _descriptors(parent)
+    assert theirs & _descriptors(lowest) == {"/dev/null"}
     for worker in bench.status.workers:
         ours = _descriptors(worker.pid)
         assert ours & theirs == {"/dev/null"}
@@ -75,11 +86,69 @@ async def test_variables_reach_the_workers_and_pools_that_differ_have_their_own_
         ("there_is_no_such_module", "ModuleNotFoundError"),
     ],
 )
-async def test_a_zygote_that_is_not_fit_refuses_and_workers_start_plainly(make, preload, says):
+async def test_a_zygote_that_is_not_fit_refuses_and_is_passed_by(make, preload, says):
     bench = await make(environment=EnvironmentOptions(preload=(preload,)))
-    assert (await bench.call("process"))["parent"] == os.getpid()
+    assert (await bench.call("process"))["parent"] == lineage(bench)[0]
+    assert len(lineage(bench)) == 2
     (event,) = bench.events("zygote.refused")
     assert re.search(says, event["message"])
+
+
+async def test_where_the_lowest_refuses_workers_start_plainly(make, tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait, name='of the site', daemon=True).start()\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    bench = await make(environment=EnvironmentOptions(variables={"PYTHONPATH": path}))
+    assert (await bench.call("process"))["parent"] == os.getpid()
+    (event,) = bench.events("zygote.refused")
+    assert "of the site" in event["message"]
+
+
+async def test_an_adapter_is_imported_once_and_its_workers_are_forked_after_that(make):
+    bench = await make(size=2, environment=EnvironmentOptions())
+    await bench.until("two", lambda: len(bench.workers("ready")) == 2)
+    adapter, lowest = lineage(bench)
+    assert [each.pid for each in zygotes()] == [lowest]
+    assert await bench.call("imported_by") == adapter
+    apart = await make(environment=EnvironmentOptions(preload_adapter=False))
+    assert len(lineage(apart)) == 1
+    assert await apart.call("imported_by") == apart.status.workers[0].pid
+
+
+@pytest.mark.parametrize(
+    ("adapter", "says"),
+    [
+        ("unfit_adapters:Threaded", "2 threads .*an adapter's"),
+        ("unfit_adapters_that_leave:Any", "ended .*before it was ready"),
+    ],
+)
+async def test_an_adapter_that_cannot_be_imported_once_is_imported_by_each_worker(
+    make, adapter, says
+):
+    bench = await make(adapter)
+    assert await bench.call("fine") == "fine"
+    assert len(lineage(bench)) == 1
+    (event,) = bench.events("adapter.not_preloaded")
+    assert re.search(says, event["message"])
+    assert event["severity"] == "info"
+    assert not bench.events("zygote.refused")
+
+
+async def test_the_zygote_of_an_adapter_that_dies_is_replaced_alone(make):
+    bench = await make(size=2)
+    await bench.until("two", lambda: len(bench.workers("ready")) == 2)
+    before, (first, lowest) = bench.workers(), lineage(bench)
+    os.kill(first, signal.SIGKILL)
+    await bench.until(
+        "two others", lambda: len(bench.workers("ready")) == 2 and not bench.workers() & before
+    )
+    assert lineage(bench)[1:] == [lowest]
+    assert lineage(bench)[0] != first
+    (event,) = bench.events("zygote.lost")
+    assert "adapters" in event["subject"]
+    assert "with code -9" in event["message"]
 
 
 async def test_a_zygote_that_dies_is_replaced_and_so_are_its_workers(make, tmp_path: Path):
@@ -100,13 +169,13 @@ async def test_a_zygote_that_dies_is_replaced_and_so_are_its_workers(make, tmp_p
     assert second.pid != first.pid
     assert bench.status.state == "serving"
     assert bench.events("zygote.lost")
-    assert (await bench.call("process"))["parent"] == second.pid
+    assert lineage(bench)[-1] == second.pid
 
 
 async def test_a_zygote_that_hangs_is_killed_and_replaced(make, monkeypatch):
     monkeypatch.setattr(forks, "FORK_SECONDS", 0.2)
     bench = await make()
-    (first,) = zygotes()
+    first = psutil.Process(lineage(bench)[0])
     first.send_signal(signal.SIGSTOP)
     (worker,) = bench.workers()
     await bench.pools.kill("p", worker)
@@ -115,7 +184,8 @@ async def test_a_zygote_that_hangs_is_killed_and_replaced(make, monkeypatch):
     assert not first.is_running()
 
 
-async def test_recycle_sees_changes_in_what_is_preloaded(make, tmp_path: Path):
+@pytest.mark.parametrize("preload", [(), ("changing",)])
+async def test_recycle_sees_changes_in_what_is_preloaded(make, tmp_path: Path, preload):
     module = tmp_path / "changing.py"
     text = (
         "from citadel.adapter import Adapter, tool\n"
@@ -125,23 +195,22 @@ async def test_recycle_sees_changes_in_what_is_preloaded(make, tmp_path: Path):
     )
     module.write_text(text.format(value="old"))
     path = os.pathsep.join([str(tmp_path), *sys.path[:1]])
-    changing = EnvironmentOptions(preload=("changing",), variables={"PYTHONPATH": path})
+    changing = EnvironmentOptions(preload=preload, variables={"PYTHONPATH": path})
     bench = await make("changing:Changing", environment=changing)
     assert await bench.call("value") == "old"
-    (first,) = zygotes()
+    first = psutil.Process(lineage(bench)[0])
     module.write_text(text.format(value="the new one"))
     before = bench.workers()
     await bench.pools.recycle("p")
     await bench.until("another", lambda: not bench.workers() & before)
     assert await bench.call("value") == "the new one"
-    await bench.until("one zygote", lambda: len(zygotes()) == 1)
-    assert not first.is_running()
+    await bench.until("the old zygote's end", lambda: not first.is_running())
 
 
 async def test_a_zygote_that_never_serves_is_not_waited_for(make, monkeypatch):
     monkeypatch.setattr(forks, "START_SECONDS", 0.5)
     bench = await make(environment=EnvironmentOptions(preload=("preload_that_hangs",)))
-    assert (await bench.call("process"))["parent"] == os.getpid()
+    assert len(lineage(bench)) == 2
     assert bench.events("zygote.refused")
 
 
@@ -168,10 +237,13 @@ async def test_pools_share_a_zygote_which_ends_with_them():
     running = asyncio.get_running_loop().create_task(pools.run())
     await asyncio.wait_for(pools.ready(), PATIENCE)
     (one,) = zygotes()
-    assert len(one.children()) == 2
+    (of_adapter,) = one.children()
+    assert len(of_adapter.children()) == 2
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert not one.is_running()
+    # Whoever adopted it may not have reaped it yet.
+    assert not of_adapter.is_running() or of_adapter.status() == psutil.STATUS_ZOMBIE
 
 
 def _descriptors(pid: int) -> set[str]:
