@@ -216,6 +216,11 @@ class Zygote:
         if len(self._out) == 1:
             self._send()
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def kill(self) -> None:
         """Kills it, and so its workers."""
         if not self.ended:

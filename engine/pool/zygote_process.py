@@ -24,6 +24,11 @@ OnExit = Callable[[int], None]
 class ZygoteProcess(Protocol):
     """What a zygote runs in. Tells of each line that it prints, and, with its code, of its end."""
 
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 until it is forked."""
+        ...
+
     def kill(self) -> None:
         """Kills it, and so what it forked."""
 
@@ -62,6 +67,7 @@ class NewProcess:
             undo.callback(self._process.kill)
             self._watch = os.pidfd_open(self._process.pid)
             undo.pop_all()
+        self.pid = self._process.pid
         assert self._process.stdout is not None
         self._output = self._process.stdout.fileno()
         for descriptor in (self._output, self._watch):
@@ -124,6 +130,11 @@ class ForkOfAnother:
                 os.close(each)
         self._process.forked.add_done_callback(self._forked)
         self._process.exited.add_done_callback(self._exited)
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 until it is forked."""
+        return self._process.pid
 
     def kill(self) -> None:
         """Kills it."""
