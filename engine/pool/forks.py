@@ -26,20 +26,15 @@ import msgpack
 from engine.pool import slate, zygote
 from engine.pool.forked import ForkedProcess
 from engine.pool.hosting import Charge
-from engine.pool.spawn import (
-    UNKNOWN_EXIT,
-    Ears,
-    Hosted,
-    Interpreter,
-    PlainSpawner,
-    link_of,
-)
+from engine.pool.spawn import UNKNOWN_EXIT, Ears, Hosted, Interpreter, PlainSpawner, link_of
 from engine.pool.zygote_process import ForkOfAnother, NewProcess, ZygoteProcess
 
 LAST_LINES = 20
 """Lines a zygote printed that are kept for error messages."""
 START_SECONDS = 120.0
-"""A zygote whose imports take longer is killed, and workers are started plainly."""
+"""The first zygote that takes longer is killed, and workers are started plainly."""
+PRELOAD_SECONDS = 120.0
+"""A zygote whose preloaded modules take longer is killed, and passed by."""
 FORK_SECONDS = 5.0
 """A zygote that does not fork within this is killed: its workers are replaced."""
 TRIES = 2
@@ -100,7 +95,8 @@ class Zygotes:
         found = self._zygotes.get(key)
         if found is None or (found.ended and not found.refusal):
             found = self._zygotes[key] = Zygote(key, self._tell, below)
-        await found.begun(seconds if key.adapter else START_SECONDS)
+        imports = seconds if key.adapter else PRELOAD_SECONDS
+        await found.begun(imports if below else START_SECONDS)
         return below if below is not None and found.refusal else found
 
     def renew(self, key: Key) -> None:

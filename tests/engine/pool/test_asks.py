@@ -158,7 +158,7 @@ async def test_what_was_asked_for_ends_with_its_caller(two, tmp_path: Path):
     bench.pools.cancel("c")
     with pytest.raises(Cancelled):
         await calling
-    await bench.until("the end", lambda: bench.pools.counts("q").cancelled == 1)
+    await bench.until("the end", lambda: bench.pools.counts("q").cancelled >= 1)
     assert await bench.call("value") == 1
     assert bench.workers() == before
 
@@ -170,7 +170,7 @@ async def test_a_caller_that_dies_ends_what_it_asked_for(two, tmp_path: Path):
     calling = bench.start("outer", pool="q", tool="waits", arguments=arguments)
     await bench.until("the start", started.exists)
     os.kill(bench.status.workers[0].pid, 9)
-    await bench.until("the end", lambda: bench.pools.counts("q").cancelled == 1)
+    await bench.until("the end", lambda: bench.pools.counts("q").cancelled >= 1)
     await asyncio.gather(calling, return_exceptions=True)
     assert await bench.call("value") == 1
 
@@ -361,4 +361,4 @@ async def test_a_second_copy_may_call_too(two, tmp_path):
     mark, never = str(tmp_path / "mark"), str(tmp_path / "never")
     assert await bench.call("first_waits", pool="q", mark=mark, until=never, deadline=20.0) == 2
     assert bench.pools.counts("p").failed == 0
-    await bench.until("the loser's end", lambda: bench.pools.counts("q").cancelled == 1)
+    await bench.until("the loser's end", lambda: bench.pools.counts("q").cancelled >= 1)

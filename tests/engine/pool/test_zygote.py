@@ -208,7 +208,7 @@ async def test_recycle_sees_changes_in_what_is_preloaded(make, tmp_path: Path, p
 
 
 async def test_a_zygote_that_never_serves_is_not_waited_for(make, monkeypatch):
-    monkeypatch.setattr(forks, "START_SECONDS", 0.5)
+    monkeypatch.setattr(forks, "PRELOAD_SECONDS", 0.5)
     bench = await make(environment=EnvironmentOptions(preload=("preload_that_hangs",)))
     assert len(lineage(bench)) == 2
     assert bench.events("zygote.refused")
