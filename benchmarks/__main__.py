@@ -15,6 +15,7 @@ BENCHMARKS = (
     "pool_calls",
     "pool_life",
     "pool_ray",
+    "pool_streams",
     "pool_telemetry",
     "pool_values",
     "pool_wire",
