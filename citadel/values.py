@@ -194,6 +194,9 @@ class Encoder:
         kind_code, header, raw = found
         packed = msgpack.packb(header)
         assert packed is not None
+        if len(packed) > arrays.MAX_HEADER_BYTES:  # which its reader would refuse
+            most = arrays.MAX_HEADER_BYTES
+            raise TypeError(f"a dtype that takes {len(packed)} bytes to describe: {most} at most")
         if raw.nbytes >= self._threshold and len(self._buffers) < MAX_BUFFERS:
             self._buffers.append(raw)
             apart = _APART.pack(kind_code, len(self._buffers) - 1)

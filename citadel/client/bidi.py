@@ -42,8 +42,8 @@ class Bidi:
             raise await self._why()
         try:
             await self._call.wait_for_connection()
-            # Not `write`: when the engine has just ended the call, that says "internal error" for
-            # good, and the status that tells why is lost.
+            # Not `write`, nor an iterator of requests, which gRPC gives to it: when the engine has
+            # just ended the call, that says "internal error" for good, and the status is lost.
             await self._call._cython_call.send_serialized_message(data)  # noqa: SLF001
         except asyncio.CancelledError:
             self._call.cancel()

@@ -111,6 +111,10 @@ class EnvironmentSpawner:
         if self._spawner is not None:
             self._spawner.renew()
 
+    def crowded(self) -> str:
+        """There is one machine."""
+        return ""
+
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """As the spawner of that interpreter does."""
         assert self._spawner is not None

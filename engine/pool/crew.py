@@ -141,6 +141,10 @@ class Crew:
         self._place()
         self._fill()
 
+    def crowded(self) -> str:
+        """The machine from which a worker should move to another one; empty: none."""
+        return self._spawner.crowded()
+
     def _taint(self, worker: Worker, cause: str) -> None:
         if not worker.taint and worker.state != "draining":
             worker.taint = cause

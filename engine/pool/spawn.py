@@ -146,6 +146,10 @@ class Spawner(Protocol):
     def renew(self) -> None:
         """Code may have changed: workers that are spawned from now on import it anew."""
 
+    def crowded(self) -> str:
+        """The machine from which a worker should move to another one; empty: none."""
+        ...
+
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """Starts one; `charge.descriptors` tells it the numbers of those it is handed, by name.
 
@@ -212,6 +216,10 @@ class PlainSpawner:
 
     def renew(self) -> None:
         """Each is new anyway."""
+
+    def crowded(self) -> str:
+        """There is one machine."""
+        return ""
 
     async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
         """The way that this system offers; see `Spawner.spawn`."""

@@ -48,6 +48,10 @@ class Watched(Protocol):
     def scaled(self, size: int, cause: str) -> None:
         """Takes another size."""
 
+    def crowded(self) -> str:
+        """The machine from which a worker should move to another one; empty: none."""
+        ...
+
 
 class Watch:
     """The eyes of a crew."""
@@ -64,7 +68,9 @@ class Watch:
         self._settings = settings
         self._load = load
         self._measure = Measure()
-        self._cgroups = Cgroups(settings.limits, degraded)
+        # A cgroup of this machine limits nobody on another one.
+        here = {} if settings.backend == "local" else {"cgroup": ""}
+        self._cgroups = Cgroups(settings.limits.model_copy(update=here), degraded)
 
     def look(self, tick: int, tasks: asyncio.TaskGroup) -> None:
         """Does what is due at that tick."""
@@ -79,6 +85,7 @@ class Watch:
             for worker in self._measure.take(workers):
                 self._crew.display.touch(worker)
             self._end_terms(workers, now)
+            self._spread(workers)
         if tick % SHARE_TICKS == MEASURE_TICKS:
             tasks.create_task(self._measure.take_shares(workers), name="shares of memory")
         if self.autoscale.on:
@@ -134,3 +141,13 @@ class Watch:
                 if cause := worker.term.over(worker.age(now), done, worker.rss_bytes):
                     self._crew.taint(worker, cause)
                     return
+
+    def _spread(self, workers: list[Worker]) -> None:
+        """Moves a worker to a machine that came, an idle one first; the next when it has moved."""
+        if any(each.taint or each.state not in ("ready", "busy") for each in workers):
+            return
+        if node := self._crew.crowded():
+            there = [each for each in workers if each.node == node]
+            there.sort(key=lambda worker: worker.state == "busy")
+            for worker in there[:1]:
+                self._crew.taint(worker, f"node {node} has more workers than another")

@@ -225,6 +225,7 @@ def test_strangers_that_speak_dlpack_or_numpys_interface() -> None:
         (np.array(["a"], np.dtypes.StringDType()), "Python objects"),
         (np.ma.masked_array([1, 2], [True, False]), "mask"),
         (np.zeros(3, "V0"), "no bytes"),
+        (np.zeros(1, [(f"field {i:06d}", "i4") for i in range(5000)]), "bytes to describe"),
         (OnDevice(np.zeros(1)), "move it to the CPU"),
         ({"deep": [object()]}, r"builtins\.object cannot be sent"),
         (1 << 80, "cannot be sent"),

@@ -108,7 +108,8 @@ class Agent:
         self._tasks: asyncio.TaskGroup | None = None
         self._left = asyncio.Event()
         self._uplink = Uplink(self._told, self._relay)
-        self._uplink.on_pressure = self._pressed
+        self._uplink.on_pressure = self._press
+        self._pressed = False
         self._zygotes = Zygotes(lambda *told: self._uplink.tell([protocol.NOTICE, *told]))
         self._spawner: Spawner = PlainSpawner(interpreter)
         if sys.platform == "linux":
@@ -130,6 +131,7 @@ class Agent:
             leaving = tasks.create_task(self._left.wait(), name="leave")
             ends = {self._uplink.closed, leaving, watching}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            self._left.set()  # what the engine still says starts no worker any more
             watching.cancel()
             leaving.cancel()
             for tenant in self._tenants.values():
@@ -167,6 +169,7 @@ class Agent:
         if self._tasks is None or self._left.is_set():
             return
         tenant = self._tenants[number] = Tenant(number, charge, self._spawner, self._uplink)
+        tenant.hold(self._pressed)
         task = self._tasks.create_task(tenant.run(), name=f"worker {number}")
         task.add_done_callback(lambda _: self._tenants.pop(number, None))
 
@@ -174,7 +177,8 @@ class Agent:
         if tenant := self._tenants.get(number):
             tenant.relay(piece)
 
-    def _pressed(self, pressed: bool) -> None:
+    def _press(self, pressed: bool) -> None:
+        self._pressed = pressed
         for tenant in self._tenants.values():
             tenant.hold(pressed)
 

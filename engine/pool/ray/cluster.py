@@ -84,6 +84,11 @@ class Cluster:
         for node in self._up():
             node.renew()
 
+    def crowded(self) -> str:
+        """The node with the most workers, when another one that is here has at least two less."""
+        loads = sorted((node.load[1], node.name) for node in self._up())
+        return loads[-1][1] if len(loads) > 1 and loads[-1][0] - loads[0][0] > 1 else ""
+
     async def ready(self) -> None:
         """Waits for a node with room, or until no more come.
 
@@ -157,7 +162,6 @@ class Cluster:
     def _lost(self, slot: int, node: Node, cause: str) -> None:
         del self.nodes[slot]
         self._coming.add(slot)
-        self._homes.pop(slot, None)
         if not self._leaving:
             self._tell("node.lost", node, "error", cause)
 
@@ -199,7 +203,7 @@ class Cluster:
         def heard(item: list[Any]) -> None:
             if item[0] == driver.GONE:
                 _settle(over, item[2])
-            else:
+            elif not over.done():
                 self._homes[slot] = item[2]
                 _settle(placed, f"{item[3]}/{item[4]}")
 
@@ -211,13 +215,13 @@ class Cluster:
         try:
             node = await self._arrived(placed, arrived, over, seconds)
             over.add_done_callback(lambda over: over.cancelled() or node.lose(over.result()))
-            try:
-                yield node
-            finally:
-                node.lose("its pool let go of it")
+            yield node
         finally:
             over.cancel()
+            self._homes.pop(slot, None)
             self._door.forget(ticket)
+            if arrived.done():  # also one that came when its place was gone already
+                arrived.result().lose("its pool let go of it")
             placer.remove(ticket.key)
 
     async def _arrived(
@@ -278,7 +282,8 @@ class Cluster:
                 await asyncio.to_thread(release, gone)
             if self._placer is None:
                 uploads = shipping.uploads(self._settings)
-                self._placer = await asyncio.to_thread(acquire, self._settings.ray.address, uploads)
+                # Not in a thread: who is cancelled meanwhile would never give it back.
+                self._placer = acquire(self._settings.ray.address, uploads)
             connected = asyncio.wrap_future(self._placer.connected)
             try:
                 async with asyncio.timeout(seconds):

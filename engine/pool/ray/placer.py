@@ -19,8 +19,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from citadel.errors import NotReady
-from engine.pool.frames import Splitter, frame
+from citadel.errors import NotReady, WireError
+from engine.pool.frames import MISSHAPEN, Splitter, frame
 from engine.pool.ray import driver
 
 _ROOT = str(Path(__file__).resolve().parents[3])
@@ -35,7 +35,7 @@ _lock = threading.Lock()
 
 
 class Placer:
-    """A driver process. Made by `acquire`, let go of by `release`: both may block a moment."""
+    """A driver process. Made by `acquire`, let go of by `release`, which blocks."""
 
     def __init__(self, address: str, uploads: tuple[str, ...] = ()) -> None:
         self.key = address, uploads
@@ -113,10 +113,14 @@ class Placer:
     def _read(self) -> None:
         assert self._process.stdout is not None
         splitter = Splitter()
-        with self._process.stdout as pipe:
-            while data := os.read(pipe.fileno(), driver.READ_BYTES):
-                for item in splitter.feed(data):
-                    self._heard(item)
+        try:
+            with self._process.stdout as pipe:
+                while data := os.read(pipe.fileno(), driver.READ_BYTES):
+                    for item in splitter.feed(data):
+                        self._heard(item)
+        except (WireError, *MISSHAPEN) as error:
+            self._last.append(f"it sent garbage: {error}")
+            self._process.kill()
         self._ended()
 
     def _heard(self, item: list[Any]) -> None:
@@ -129,7 +133,7 @@ class Placer:
                 if handler := self._handlers.get(key):
                     handler(item)
             case _:
-                raise AssertionError(f"the driver said {item}")
+                raise WireError(f"{item!r}"[:200])
 
     def _ended(self) -> None:
         with self._lock:

@@ -29,8 +29,9 @@ def uploads(settings: PoolSettings) -> tuple[str, ...]:
     """
     if settings.ray.code != "upload":
         return ()
-    adapter = settings.adapter.partition(":")[0].partition(".")[0]
-    named = [_place(name) for name in (adapter, *settings.ray.modules) if name]
+    modules = (settings.adapter.partition(":")[0], *settings.ray.modules)
+    # Whole packages: to look for what is in one would import it here.
+    named = [_place(name.partition(".")[0]) for name in modules if name]
     packages = [str(Path(str(each.__file__)).parent) for each in (citadel, engine)]
     return tuple(dict.fromkeys([*packages, *named]))
 
@@ -42,7 +43,10 @@ def _shared(settings: PoolSettings) -> bool:
 
 def _place(module: str) -> str:
     """The folder or the file of a module, found without importing it."""
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ValueError:  # one that was loaded without a spec
+        spec = None
     if spec is None or spec.origin is None:
         raise BadConfig(
             f"module {module!r} is not found, so it cannot be uploaded to Ray's nodes",

@@ -8,14 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
+from collections import deque
 from typing import Any, Protocol
 
 import psutil
 
 from engine.pool.hosting import Charge
 from engine.pool.link import Relay
+from engine.pool.output import Throttle
 from engine.pool.ray import protocol
 from engine.pool.spawn import Ears, Hosted, Spawner
+
+LAST_LINES = 20
+"""Lines of a worker that printed too many which are told at its end."""
 
 
 class Engine(Protocol):
@@ -45,6 +51,9 @@ class Tenant:
         self._seen: tuple[int, ...] = ()
         self._told = b""
         self._measured: psutil.Process | None = None
+        self._throttle = Throttle()
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
+        """What it printed last, and the engine was not told."""
 
     async def run(self) -> None:
         """Starts it, watches it to its end, and tells both."""
@@ -117,6 +126,8 @@ class Tenant:
         await hosted.link.end()
         exited = hosted.process.exited
         code = exited.result() if exited.done() else -9
+        for line in (*self._throttle.held_back(), *self._last):
+            self._engine.tell([protocol.PRINTED, self._number, line])
         ran, unsent = list(hosted.slate.running), hosted.slate.left()
         self._hosted = None
         hosted.slate.close()
@@ -126,7 +137,11 @@ class Tenant:
         self._engine.send(self._number, data)
 
     def _printed(self, line: str) -> None:
-        self._engine.tell([protocol.PRINTED, self._number, line])
+        """Tells the engine, unless they are too many: no pressure holds back what is printed."""
+        self._last.append(line)
+        for shown in self._throttle.take(line, time.monotonic()):
+            self._engine.tell([protocol.PRINTED, self._number, shown])
+            self._last.clear()
 
 
 def _no_frames(item: list[Any]) -> None:
