@@ -246,8 +246,7 @@ class Single:
             now = time.perf_counter()
             if held and not self._held:
                 self._since = now
-                if not self._holds.is_set():
-                    self._watch()
+                held = self._holds.is_set() or self._watch()
             self._held += 1
             if held and self._held < MAX_HELD and now - self._since < FLUSH_SECONDS:
                 return False
@@ -258,12 +257,17 @@ class Single:
         """Sends what waits for company."""
         self._flush()
 
-    def _watch(self) -> None:
-        """From now on items that wait are looked at."""
-        self._holds.set()
+    def _watch(self) -> bool:
+        """From now on items that wait are looked at; False: nobody can, so none may wait."""
         if self._keeper is None:
-            self._keeper = threading.Thread(target=self._keep_time, name="items", daemon=True)
-            self._keeper.start()
+            keeper = threading.Thread(target=self._keep_time, name="items", daemon=True)
+            try:
+                keeper.start()
+            except RuntimeError:  # limits.processes counts threads too
+                return False
+            self._keeper = keeper
+        self._holds.set()
+        return True
 
     def _keep_time(self) -> None:
         """Sends items whose producer was quick and is so no more. A thread of its own."""

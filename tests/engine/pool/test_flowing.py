@@ -6,6 +6,7 @@ Everything runs in both profiles.
 import asyncio
 import gc
 import socket
+import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -296,6 +297,17 @@ def test_items_that_wait_go_before_what_comes_after_them(post: Any, then: str):
         worker.flush()
     assert frames.Splitter().feed(link.recv(1 << 20)) == wanted
     assert board.left() == b""
+
+
+def test_no_item_waits_where_no_thread_can_be_started(post: Any, monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    worker, link, _ = post
+    for number in (1, 2, 3):
+        assert worker.give(item(number), quick=True)
+    assert frames.Splitter().feed(link.recv(1 << 16)) == [item(1), item(2), item(3)]
 
 
 @pytest.mark.parametrize("upto", [1, 2, 3, 20, 50])
