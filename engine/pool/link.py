@@ -83,24 +83,12 @@ class Process(asyncio.SubprocessProtocol):
         self._transport.close()
 
 
-class Link(asyncio.Protocol):
-    """A worker's socket. Frames that are sent in one loop tick leave in one write."""
+class Connection(asyncio.Protocol):
+    """A socket whose end is a future, and that writes what was queued in a loop tick at once."""
 
-    def __init__(
-        self,
-        on_frame: Callable[[list[Any]], None],
-        on_garbage: Callable[[str], None],
-        *,
-        token: bytes = b"",
-    ) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.proved: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._on_frame = on_frame
-        self._on_garbage = on_garbage
-        self._token = token
-        self._head = b""
-        self._splitter = Splitter()
         self._out: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
@@ -113,6 +101,36 @@ class Link(asyncio.Protocol):
         del exc
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def flush(self) -> None:
+        """Writes what is queued."""
+        out, self._out = self._out, []
+        if self._transport and not self._transport.is_closing():
+            self._transport.write(b"".join(out))
+
+    def close(self) -> None:
+        """Closes the socket."""
+        if self._transport:
+            self._transport.abort()
+
+
+class Link(Connection):
+    """A worker's socket. Frames that are sent in one loop tick leave in one write."""
+
+    def __init__(
+        self,
+        on_frame: Callable[[list[Any]], None],
+        on_garbage: Callable[[str], None],
+        *,
+        token: bytes = b"",
+    ) -> None:
+        super().__init__()
+        self.proved: asyncio.Future[None] = self._loop.create_future()
+        self._on_frame = on_frame
+        self._on_garbage = on_garbage
+        self._token = token
+        self._head = b""
+        self._splitter = Splitter()
 
     def data_received(self, data: bytes) -> None:
         """The worker said something."""
@@ -130,13 +148,8 @@ class Link(asyncio.Protocol):
     def send(self, item: list[Any]) -> None:
         """Queues a frame."""
         if not self._out:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._out.append(frame(item))
-
-    def close(self) -> None:
-        """Closes the socket."""
-        if self._transport:
-            self._transport.abort()
 
     async def end(self) -> None:
         """Waits, within a bound, for the last that the worker said; then closes the socket."""
@@ -159,11 +172,6 @@ class Link(asyncio.Protocol):
         if not self.proved.done():
             self.proved.set_result(None)
         return rest
-
-    def _flush(self) -> None:
-        out, self._out = self._out, []
-        if self._transport and not self._transport.is_closing():
-            self._transport.write(b"".join(out))
 
 
 class Relay(Link):

@@ -22,6 +22,7 @@ from engine.pool.forks import ForkSpawner, Key, Zygotes
 from engine.pool.frames import Splitter, frame
 from engine.pool.hosting import TOKEN_VARIABLE
 from engine.pool.lifeline import die_with
+from engine.pool.link import Connection
 from engine.pool.ray import protocol
 from engine.pool.ray.tenant import Tenant
 from engine.pool.spawn import Interpreter, PlainSpawner, Spawner
@@ -30,32 +31,19 @@ TICK_SECONDS = 0.1
 """How often slates are looked at for answers that wait."""
 
 
-class Uplink(asyncio.Protocol):
+class Uplink(Connection):
     """The node's end of the connection."""
 
     def __init__(
         self, on_node: Callable[[list[Any]], None], on_piece: Callable[[int, bytes], None]
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.closed: asyncio.Future[None] = self._loop.create_future()
+        super().__init__()
         self.heard = self._loop.time()
         self.on_pressure: Callable[[bool], None] = lambda _: None
         self._on_node = on_node
         self._on_piece = on_piece
         self._records = protocol.Records()
         self._splitter = Splitter()
-        self._out: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The proof is done."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The engine is gone."""
-        del exc
-        if not self.closed.done():
-            self.closed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Something for the node, or for workers."""
@@ -87,17 +75,6 @@ class Uplink(asyncio.Protocol):
     def tell(self, item: list[Any]) -> None:
         """Queues a frame of the node's own."""
         self.send(protocol.NODE, frame(item))
-
-    def flush(self) -> None:
-        """Writes what is queued."""
-        out, self._out = self._out, []
-        if out and self._transport and not self._transport.is_closing():
-            self._transport.write(b"".join(out))
-
-    def close(self) -> None:
-        """Ends the connection."""
-        if self._transport:
-            self._transport.abort()
 
 
 class Agent:
