@@ -1,11 +1,11 @@
 """How fast workers are born and replaced: against executors, and against what the issue asks for.
 
 A birth is timed until each of 16 workers can take a command; for an executor, until 16 commands
-that do nothing are back, by when it has started its 16 processes. Ours counts once with its zygote
-there, as in an engine that serves, without and with the adapter's module among what is preloaded,
-and once with the zygote's own start. A death is timed from
-`kill -9` of a busy worker, with others under load: until its caller has the error, and until the
-pool has as many ready workers as before. The peer of those rows is the bar itself.
+that do nothing are back, by when it has started its 16 processes. Ours counts once as in an engine
+that serves: a worker is there, and so are the zygotes; once more with workers that each import the
+adapter themselves (`preload_adapter = false`), and once with the zygotes' own start. A death is
+timed from `kill -9` of a busy worker, with others under load: until its caller has the error, and
+until the pool has as many ready workers as before. The peer of those rows is the bar itself.
 """
 
 from __future__ import annotations
@@ -42,19 +42,21 @@ def run() -> list[Ratio]:
     rows: list[Ratio] = []
     with asyncio.Runner() as runner:
         for cold, preload, what in (
-            (False, (), "zygote there"),
-            (False, (ADAPTER.partition(":")[0],), "zygote there, adapter preloaded"),
-            (True, (), "zygote started too"),
+            (False, True, "a worker there"),
+            (False, False, "a worker there, each imports the adapter"),
+            (True, True, "zygotes started too"),
         ):
             for method, bar in (("fork", "≤ 3 (1)"), ("spawn", "≤ 0.25 (0.05)")):
                 rows.append(
                     interleaved(
-                        lambda cold=cold, preload=preload: runner.run(_births(preload, cold=cold)),
+                        lambda cold=cold, preload=preload: runner.run(
+                            _births(preload=preload, cold=cold)
+                        ),
                         lambda method=method: _executor_births(method),
                         name=f"{WORKERS} ready workers, {what}",
                         peer_name=f"ProcessPoolExecutor, {method}",
                         unit="ms",
-                        bar="" if cold else bar,
+                        bar=bar if preload and not cold else "",
                     )
                 )
         for spares, what in ((0, "no spare"), (1, "a spare")):
@@ -88,13 +90,13 @@ def _deaths(runner: asyncio.Runner, spares: int, what: str) -> list[Ratio]:
 
 
 @asynccontextmanager
-async def _pools(size: int, spares: int = 0, preload: tuple[str, ...] = ()) -> AsyncIterator[Pools]:
+async def _pools(size: int, spares: int = 0, *, preload: bool = True) -> AsyncIterator[Pools]:
     hub = LiveHub("bench")
     settings = PoolSettings(
         name="bench",
         adapter=ADAPTER,
         size=size,
-        environment=EnvironmentOptions(preload=preload),
+        environment=EnvironmentOptions(preload_adapter=preload),
         scale=ScaleOptions(spares=spares),
     )
     pools = Pools([settings], Recorder(publish=hub.publish), hub)
@@ -108,8 +110,8 @@ async def _pools(size: int, spares: int = 0, preload: tuple[str, ...] = ()) -> A
             await running
 
 
-async def _births(preload: tuple[str, ...] = (), *, cold: bool) -> float:
-    """Without `cold` one worker, and so its zygote, is there before; 16 more are timed."""
+async def _births(*, preload: bool, cold: bool) -> float:
+    """Without `cold` one worker, and so its zygotes, is there before; 16 more are timed."""
     if cold:
         began = time.perf_counter()
         async with _pools(WORKERS) as pools:
