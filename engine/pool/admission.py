@@ -50,8 +50,25 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collecti
             subject=command.id,
             remedy=f"Classes are {', '.join(MISSION_CLASSES)}",
         )
-    if (command.mission or command.session or command.sentinel) or not tools:
+    if command.mission or command.session or command.sentinel:
         _check_names(command)
+    if state != "serving":
+        _check_state(command, state, error)
+    if command.tool not in tools:
+        _check_names(command)
+        if tools:
+            raise UnknownTool(
+                f"pool {command.pool} has no tool {command.tool!r}; it has {', '.join(tools)}",
+                subject=command.tool,
+            )
+    if len(command.arguments) > MAX_ARGUMENT_BYTES:
+        raise MessageTooLarge(
+            f"{len(command.arguments)} bytes of arguments are more than {MAX_ARGUMENT_BYTES}",
+            subject=command.tool,
+        )
+
+
+def _check_state(command: PoolCommand, state: PoolState, error: str) -> None:
     if state == "draining" and not command.finishes:
         raise NotReady(f"pool {command.pool} is draining", subject=command.pool)
     if state == "failed":
@@ -59,16 +76,6 @@ def admit(command: PoolCommand, *, state: PoolState, error: str, tools: Collecti
             f"pool {command.pool} is failed: {error}",
             subject=command.pool,
             remedy=f"Mend the adapter, then: citadel pool recycle {command.pool}",
-        )
-    if tools and command.tool not in tools:
-        raise UnknownTool(
-            f"pool {command.pool} has no tool {command.tool!r}; it has {', '.join(tools)}",
-            subject=command.tool,
-        )
-    if len(command.arguments) > MAX_ARGUMENT_BYTES:
-        raise MessageTooLarge(
-            f"{len(command.arguments)} bytes of arguments are more than {MAX_ARGUMENT_BYTES}",
-            subject=command.tool,
         )
 
 

@@ -41,8 +41,6 @@ class Call:
     """Where it waits; None: a worker has it, or it is over."""
     called: bool = False
     """A running command called it, and waits for it."""
-    waits: bool = False
-    """It runs, but waits for others that it called."""
     expected: float = 0.0
     tick: int = 0
     returns: int = 0

@@ -125,9 +125,7 @@ class Delivery:
     def _hedge(self, call: Command) -> None:
         if call.number not in self.scheduler.calls:
             return
-        twin = replace(
-            call, number=self.newest + 1, worker="", expected=0.0, probe=False, waits=False
-        )
+        twin = replace(call, number=self.newest + 1, worker="", expected=0.0, probe=False)
         instructions = self.scheduler.hedge(call, twin) if self.runs(call) else []
         if not instructions:  # it has not begun, or nobody is idle: perhaps soon
             call.slow = self._loop.call_later(HEDGE_SECONDS, self._hedge, call)

@@ -67,42 +67,46 @@ class Bulkhead:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._held: dict[str, int] = {}
-        self._lent: dict[str, int] = {}
-        """Of those held, the ones that wait for what they called."""
+        self._lent: dict[str, set[int]] = {}
+        """Of those held, the numbers of the ones that wait for what they called."""
         self._waiting: dict[str, dict[FairQueue, None]] = {}
 
     def full(self, call: Call) -> bool:
         """Whether its mission has all that it may have; commands of none are not counted."""
         held = self._held.get(call.flow, 0)
-        return held - (self._lent.get(call.flow, 0) if call.called else 0) >= self.limit
+        return held - (len(self._lent.get(call.flow, ())) if call.called else 0) >= self.limit
 
     def take(self, call: Call) -> None:
         """A worker was given it."""
         if call.flow:
-            _add(self._held, call.flow, 1)
+            self._held[call.flow] = self._held.get(call.flow, 0) + 1
 
     def give_back(self, call: Call) -> list[FairQueue]:
         """It has ended: the queues in which its mission has waited for that."""
         if not call.flow:
             return []
-        if call.waits:
-            self.reclaim(call)
-        _add(self._held, call.flow, -1)
+        self.reclaim(call)
+        left = self._held[call.flow] - 1
+        if left:
+            self._held[call.flow] = left
+        else:
+            del self._held[call.flow]
         return self._freed(call.flow)
 
     def lend(self, call: Call) -> list[FairQueue]:
         """It waits for what it called: the queues in which its mission has waited for a place."""
-        if not call.flow or call.waits:
+        if not call.flow:
             return []
-        call.waits = True
-        _add(self._lent, call.flow, 1)
+        self._lent.setdefault(call.flow, set()).add(call.number)
         return self._freed(call.flow)
 
     def reclaim(self, call: Call) -> None:
         """It goes on, even if somebody has its place by now."""
-        if call.waits:
-            call.waits = False
-            _add(self._lent, call.flow, -1)
+        lent = self._lent.get(call.flow)
+        if lent is not None:
+            lent.discard(call.number)
+            if not lent:
+                del self._lent[call.flow]
 
     def _freed(self, mission: str) -> list[FairQueue]:
         found = list(self._waiting.pop(mission, ()))
@@ -337,10 +341,3 @@ class _Lane:
             }
             if len(self._flows) < IDLE_FLOWS:
                 return
-
-
-def _add(counts: dict[str, int], name: str, number: int) -> None:
-    """Counts; nothing is kept of what comes to none."""
-    counts[name] = counts.get(name, 0) + number
-    if not counts[name]:
-        del counts[name]

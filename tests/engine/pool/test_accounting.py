@@ -303,7 +303,9 @@ class Machine(RuleBasedStateMachine):
         for mission in ("a", "b"):
             own = [call for call in held if call.flow == mission]
             assert sum(not call.called for call in own) <= self.mission_limit
-            busy = sum(not call.waits for call in own)
+            lent = self.core.room.bulkhead._lent.get(mission, set())
+            assert lent <= {call.number for call in own}
+            busy = len(own) - len(lent)
             assert busy <= self.mission_limit or self.resumed, "who goes on takes its place again"
 
     @invariant()

@@ -16,6 +16,7 @@ from citadel.errors import (
     QueueFull,
     UnknownTool,
 )
+from engine.pool.admission import admit
 from engine.pool.settings import PoolCommand
 
 # The fixture `make` gives a pool; see conftest.py.
@@ -190,6 +191,13 @@ async def test_an_adapter_that_hangs_in_setup(make):
     bench = await make("adapters:Hangs", start_timeout_seconds=0.2)
     await bench.until("the failure", lambda: bench.status.state == "failed")
     assert "did not set up within 0.2 s" in bench.status.error
+
+
+@pytest.mark.parametrize("tools", [(), ("add",)])
+def test_a_tool_that_cannot_be_sent_is_refused_even_when_nobody_knows_the_tools(tools):
+    command = PoolCommand(id="c", pool="p", tool="lone \ud800", arguments=b"")
+    with pytest.raises(InvalidRequest, match=r"the tool .* is no text"):
+        admit(command, state="serving", error="", tools=tools)
 
 
 @pytest.mark.parametrize("what", ["mission", "session", "sentinel"])
