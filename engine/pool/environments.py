@@ -126,9 +126,9 @@ class Environments:
         try:
             async with asyncio.timeout(BUILD_SECONDS):
                 while not await self._use(folder):
-                    with closing(await _locked(folder)):
+                    with closing(await _locked(folder)) as lock:
                         if not (folder / MARK).exists():
-                            await self._build(folder, python, wanted, pool)
+                            await self._build(folder, python, wanted, pool, lock)
         except (OSError, TimeoutError) as cause:
             text = f"{BUILD_SECONDS:g} s were not enough" if not str(cause) else str(cause)
             error = _error(pool, text, [])
@@ -140,24 +140,26 @@ class Environments:
         self._tell("environment.failed", pool, error.message)
         raise error
 
-    async def _build(self, folder: Path, python: str, wanted: tuple[str, ...], pool: str) -> None:
+    async def _build(
+        self, folder: Path, python: str, wanted: tuple[str, ...], pool: str, lock: FileLock
+    ) -> None:
         began = time.monotonic()
         self._tell("environment.building", pool, f"{', '.join(wanted)} in {folder.name}")
         await asyncio.to_thread(_begin, folder, wanted)
         ours = str(_python(folder))
-        asked, lock = str(folder / REQUIREMENTS), str(folder / LOCK)
+        asked, exact = str(folder / REQUIREMENTS), str(folder / LOCK)
         steps = (
             ("venv", "--python", python or sys.executable, str(folder / "venv")),
-            ("pip", "compile", "--python", ours, "--generate-hashes", "-q", asked, "-o", lock),
-            ("pip", "sync", "--python", ours, "--require-hashes", lock),
+            ("pip", "compile", "--python", ours, "--generate-hashes", "-q", asked, "-o", exact),
+            ("pip", "sync", "--python", ours, "--require-hashes", exact),
         )
         for step in steps:
-            await self._uv(step, pool)
+            await self._uv(step, pool, lock)
         (folder / MARK).touch()
         self._tell("environment.ready", pool, f"after {time.monotonic() - began:.1f} s")
 
-    async def _uv(self, step: tuple[str, ...], pool: str) -> None:
-        """Runs uv; each line that it says is news.
+    async def _uv(self, step: tuple[str, ...], pool: str, lock: FileLock) -> None:
+        """Runs uv; each line that it says is news. If it outlives the engine, it has the lock.
 
         Raises:
             AdapterFailed: it failed, and with what last lines.
@@ -170,6 +172,7 @@ class Environments:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            pass_fds=lock.handed,
         )
         said: deque[str] = deque(maxlen=LAST_LINES)
         lines, more = Lines(), b"-"

@@ -44,6 +44,11 @@ class FileLock:
     ) -> None:
         self.close()
 
+    @property
+    def handed(self) -> tuple[int, ...]:
+        """What a process is handed that is to have the lock too, until it ends; not on Windows."""
+        return () if sys.platform == "win32" else (self._descriptor,)
+
     def close(self) -> None:
         """Lets go of it."""
         os.close(self._descriptor)

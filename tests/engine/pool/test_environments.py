@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgpack
+import psutil
 import pytest
 
 import citadel
@@ -143,6 +145,36 @@ async def test_a_line_of_uvs_that_never_ends_is_cut(tmp_path: Path, monkeypatch)
     with pytest.raises(AdapterFailed, match="the end"):
         await made.ready(SIX, "p")
     assert [len(text) for event, _, text in told if event == "environment.progress"] == [4097, 7]
+
+
+BUILDER = """
+import asyncio, sys
+from pathlib import Path
+from engine.pool import environments
+from engine.pool.options import EnvironmentOptions
+
+slow = "import time; print('begun', flush=True); time.sleep(600)"
+environments._uv_command = lambda _: [sys.executable, "-c", slow]
+made = environments.Environments(Path(sys.argv[1]), lambda *told: print(told, flush=True))
+asyncio.run(made.ready(EnvironmentOptions(requirements=("seven",)), "p"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are not handed down there")
+def test_uv_that_outlives_its_engine_keeps_others_off(tmp_path: Path):
+    command = [sys.executable, "-c", BUILDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        while "begun" not in engine.stdout.readline():
+            assert engine.poll() is None
+        (uv,) = psutil.Process(engine.pid).children()
+        engine.kill()
+    (path,) = (tmp_path / FOLDER).glob("*.lock")
+    with FileLock(path) as lock:
+        assert not lock.taken()
+        uv.kill()
+        psutil.wait_procs([uv], timeout=PATIENCE)
+        assert lock.taken()
 
 
 # ── those that nobody uses any more ──────────────────────────────────────────────────────────────
