@@ -7,8 +7,9 @@ shared memory: msgpack in, msgpack out; the row before it leaves bytes apart, as
 
 The pipe's rows are one call at a time, its two ends used by plain blocking calls; or eight in
 flight, over as many pipes and processes as we have workers, a thread for each pipe, which is always
-four questions ahead of the answers. There arrays go as raw bytes, not as pickles: that is faster.
-What is copied:
+four questions ahead of the answers. Arrays go through a pipe as its `send` sends them, which is
+what the bar is for; and, in rows of their own, as raw bytes that the other end makes an array of:
+the fastest that a pipe can be. What is copied:
 
 - copied in: the caller's array is its own, and each call copies it into the pool's slab once;
 - made in place: the array was made in a lease, so no call copies it;
@@ -187,41 +188,52 @@ def _crowded_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
     def whole(found: Any) -> bool:
         return len(found) == items
 
-    with ExitStack() as stack:
-        pipes = [stack.enter_context(_pipe(_serve_raw)) for _ in range(WORKERS)]
-        threads = stack.enter_context(ThreadPoolExecutor(WORKERS))
-        for how, name, arguments, fits in (
-            ("copied in", "touched", {"value": own}, sums),
-            ("made in place", "touched", {"value": leased}, sums),
-            ("copied out", "made", {"items": items}, whole),
-            ("made in place by the tool", "made_in_place", {"items": items}, whole),
-        ):
-            question = own.data.cast("B") if "value" in arguments else str(items).encode()
+    for serve, peer_name, bar in (
+        (_serve, f"{WORKERS} multiprocessing.Pipe", "≤ 0.167, stretch 0.083"),
+        (_serve_raw, f"{WORKERS} pipes, raw bytes", ""),
+    ):
+        with ExitStack() as stack:
+            pipes = [stack.enter_context(_pipe(serve)) for _ in range(WORKERS)]
+            threads = stack.enter_context(ThreadPoolExecutor(WORKERS))
+            for how, name, arguments, fits in (
+                ("copied in", "touched", {"value": own}, sums),
+                ("made in place", "touched", {"value": leased}, sums),
+                ("copied out", "made", {"items": items}, whole),
+                ("made in place by the tool", "made_in_place", {"items": items}, whole),
+            ):
+                question = own if "value" in arguments else items
 
-            async def mine(
-                name: str = name,
-                arguments: dict[str, Any] = arguments,
-                fits: Callable[[Any], bool] = fits,
-            ) -> None:
-                assert fits(await ours.call(name, **arguments))
+                async def mine(
+                    name: str = name,
+                    arguments: dict[str, Any] = arguments,
+                    fits: Callable[[Any], bool] = fits,
+                ) -> None:
+                    assert fits(await ours.call(name, **arguments))
 
-            def peer(
-                question: Any = question, out: bool = fits is whole, fits: Any = fits
-            ) -> float:
-                began = time.perf_counter()
-                share = calls // WORKERS
-                ask = partial(_asked_ahead, question=question, out=out, fits=fits, calls=share)
-                list(threads.map(ask, pipes))
-                return (time.perf_counter() - began) / calls * 1e3
+                def peer(
+                    question: Any = question,
+                    fits: Any = fits,
+                    ahead: Any = _sent_ahead if serve is _serve else _asked_ahead,
+                    pipes: Any = pipes,
+                    threads: Any = threads,
+                ) -> float:
+                    began = time.perf_counter()
+                    share = calls // WORKERS
+                    list(
+                        threads.map(
+                            partial(ahead, question=question, fits=fits, calls=share), pipes
+                        )
+                    )
+                    return (time.perf_counter() - began) / calls * 1e3
 
-            yield interleaved(
-                lambda mine=mine: runner.run(_timed(mine, calls, lanes=CROWD)),
-                peer,
-                name=f"numpy 1 MiB, {how}, {CROWD} in flight",
-                peer_name=f"{WORKERS} pipes, pipelined",
-                unit="ms",
-                bar="≤ 0.167, stretch 0.083",
-            )
+                yield interleaved(
+                    lambda mine=mine: runner.run(_timed(mine, calls, lanes=CROWD)),
+                    peer,
+                    name=f"numpy 1 MiB, {how}, {CROWD} in flight",
+                    peer_name=peer_name,
+                    unit="ms",
+                    bar=bar,
+                )
 
 
 class _Ours:
@@ -299,17 +311,30 @@ def _serve_raw(pipe: Connection) -> None:
             pipe.send_bytes(made(int(asked)).data.cast("B"))
 
 
-def _asked_ahead(
-    pipe: Connection, question: Any, fits: Callable[[Any], bool], calls: int, *, out: bool
-) -> None:
-    """Asks so often, some questions ahead of the answers. One of the two is always small."""
+def _asked_ahead(pipe: Connection, question: Any, fits: Callable[[Any], bool], calls: int) -> None:
+    """Asks so often in raw bytes, some questions ahead of the answers; one of the two is small."""
+    out = isinstance(question, int)
+    data = str(question).encode() if out else question.data.cast("B")
+    for _ in _ahead(calls, lambda: pipe.send_bytes(data)):
+        found = pipe.recv_bytes()
+        assert fits(np.frombuffer(found) if out else found)
+
+
+def _sent_ahead(pipe: Connection, question: Any, fits: Callable[[Any], bool], calls: int) -> None:
+    """Asks so often as a pipe sends objects, some questions ahead of the answers."""
+    asked = ("made" if isinstance(question, int) else "touched", question)
+    for _ in _ahead(calls, lambda: pipe.send(asked)):
+        assert fits(pipe.recv())
+
+
+def _ahead(calls: int, ask: Callable[[], None]) -> Iterator[int]:
+    """Before each answer is taken, so many questions have been asked."""
     sent = 0
     for answered in range(calls):
         while sent < min(calls, answered + CROWD // WORKERS):
-            pipe.send_bytes(question)
+            ask()
             sent += 1
-        found = pipe.recv_bytes()
-        assert fits(np.frombuffer(found) if out else found)
+        yield answered
 
 
 @contextmanager
