@@ -62,7 +62,7 @@ class WithoutTracing(Recorder):
     def span(self, name: str, **_: Any) -> Span:
         return _NO_SPAN
 
-    def starter(self, prefix: str, **_: str) -> Starter:
+    def starter(self, prefix: str, **_: Any) -> Starter:
         return lambda *_: _NO_SPAN
 
 

@@ -31,6 +31,7 @@ from citadel.wire.codec import Method
 from citadel.wire.messages import Change
 from engine.api.auth import ROLE_OF_METHOD, Authenticator, Identity, actor_of, authorise
 from engine.api.incidents import translated
+from engine.telemetry.counter import Counter
 from engine.telemetry.recorder import Recorder, Span
 
 MAX_REPLY_BYTES = 4 * codec.MAX_MESSAGE_BYTES
@@ -99,6 +100,8 @@ class Dispatcher:
     def __init__(self, authenticator: Authenticator, recorder: Recorder) -> None:
         self._authenticator = authenticator
         self._recorder = recorder
+        self._requests: dict[tuple[str, str], Counter] = {}
+        self._started = recorder.starter("", source="api", service="api", pool="", kind=KIND_SERVER)
 
     def handler(self, service: str, servicer: object) -> grpc.GenericRpcHandler:
         """The handler of a service by its short name; each of its RPCs must have a method."""
@@ -203,14 +206,7 @@ class Dispatcher:
         remote = parse_traceparent(traceparent)
         if remote is None and rpc.reads:
             return None
-        span = self._recorder.span(
-            rpc.span_name,
-            parent=remote,
-            root=remote is None,
-            kind=KIND_SERVER,
-            source="api",
-            service="api",
-        )
+        span = self._started(rpc.span_name, remote, "", "", "")
         if span.sampled:
             span.attributes = {
                 "rpc.system": "grpc",
@@ -221,7 +217,11 @@ class Dispatcher:
         return span
 
     def _ended(self, rpc: _Rpc, code: str, seconds: float) -> None:
-        self._recorder.count("citadel.rpc.requests", method=rpc.name, code=code)
+        requests = self._requests.get((rpc.name, code))
+        if requests is None:
+            requests = self._recorder.counter("citadel.rpc.requests", method=rpc.name, code=code)
+            self._requests[rpc.name, code] = requests
+        requests.add()
         if rpc.timed:
             self._recorder.observe("citadel.rpc.duration", seconds, rpc.name)
 

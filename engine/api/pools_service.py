@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -43,9 +43,9 @@ class PoolsServicer(PoolChanges):
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, request: Command, call: Call) -> CommandResult:
+    def run(self, request: Command, call: Call) -> Awaitable[CommandResult]:
         """Runs a command to its end, or to the client's deadline."""
-        return await self.pools.submit(pool_command(request, call.span, call.seconds_left))
+        return self.pools.submit(pool_command(request, call.span, call.seconds_left))
 
     async def run_many(
         self, requests: AsyncIterator[CommandBatch], call: Call

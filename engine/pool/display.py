@@ -38,8 +38,9 @@ class Display:
 
     def touch(self, worker: Worker) -> None:
         """Publishes a worker soon."""
-        self._changed[worker.id] = worker
-        self._publish.soon()
+        if worker.id not in self._changed:
+            self._changed[worker.id] = worker
+            self._publish.soon()
 
     def gone(self, worker: Worker) -> WorkerDetail:
         """Publishes the last row of a worker and takes it away; what is kept of its life."""

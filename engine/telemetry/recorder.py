@@ -152,11 +152,13 @@ class Recorder:
             self._fresh.popleft()
         return span
 
-    def starter(self, prefix: str, *, source: str, service: str, pool: str) -> Starter:
+    def starter(
+        self, prefix: str, *, source: str, service: str, pool: str, kind: int = KIND_INTERNAL
+    ) -> Starter:
         """Starts spans that have these in common, for those who start many.
 
-        As `span`, named `prefix` and what it is told, but cheaper where the span begins a trace
-        that the policy drops: that is most of what happens when few traces are kept.
+        As `span`, named `prefix` and what it is told, but cheaper where the policy drops the trace:
+        that is most of what happens when few traces are kept.
         """
         sampler, clock, bits = self.sampler, self.clock, self._bits
         plain: dict[str, tuple[RootTuple, int]] = {}
@@ -190,9 +192,19 @@ class Recorder:
                     self._started += 1
                     return UnkeptSpan(self, trace_id, mission, mission_class, sentinel)
                 parent = SpanContext(trace_id, 0)
+            elif isinstance(parent, UnkeptSpan):
+                self._started += 1
+                return UnkeptSpan(
+                    self,
+                    parent.trace_id,
+                    mission or parent.mission,
+                    mission_class or parent.mission_class,
+                    sentinel or parent.sentinel,
+                )
             return self.span(
                 prefix + what,
                 parent=parent,
+                kind=kind,
                 source=source,
                 service=service,
                 pool=pool,
