@@ -319,18 +319,20 @@ class Commands(Delivery):
         self._ended["done"].add()
         if call.future.done():
             return
-        result = CommandResult(
-            id=call.name,
-            value=value if isinstance(value, bytes) else b"",
-            worker=worker,
-            queued_seconds=queued,
-            run_seconds=seconds,
-            trace_id=call.span.trace_id.to_bytes(16, "big").hex(),
-            sampled=call.span.sampled,
-        )
-        if not isinstance(value, bytes):
-            result = PoolResult.of(result, value)
-        call.future.set_result(result)
+        told: dict[str, Any] = {
+            "id": call.name,
+            "worker": worker,
+            "queued_seconds": queued,
+            "run_seconds": seconds,
+            "trace_id": call.span.trace_id.to_bytes(16, "big").hex(),
+            "sampled": call.span.sampled,
+        }
+        if call.command.parts:
+            parcel = Parcel.of(value) if isinstance(value, bytes) else value
+            call.future.set_result(PoolResult(**told, parcel=parcel))
+        else:
+            whole = value if isinstance(value, bytes) else value.joined()
+            call.future.set_result(CommandResult(**told, value=whole))
 
     def fail(self, call: Command, error: CitadelError) -> None:
         """Ends a command with an error."""

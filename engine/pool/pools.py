@@ -22,9 +22,9 @@ from citadel.wire.messages import (
 )
 from engine.pool.asks import Asks
 from engine.pool.births import Births
-from engine.pool.memory import Lease
+from engine.pool.memory import COPY_BYTES, Lease
 from engine.pool.pool import Pool
-from engine.pool.results import PoolResult, as_pool_result
+from engine.pool.results import PoolResult
 from engine.pool.scheduler import Counts
 from engine.pool.settings import PoolCommand, PoolSettings
 from engine.telemetry.hub import LiveHub
@@ -81,10 +81,7 @@ class Pools:
         arrays made of the result's parcel hold their memory in the worker's slab.
         """
         pool = self._known(command.pool)
-        # Not compared with what was given: memoryviews are compared item by item.
-        buffers = await pool.memory.bring(command.buffers)
-        result = await pool.submit(replace(command, buffers=buffers, parts=True))
-        return as_pool_result(result)
+        return cast("PoolResult", await pool.submit(await _brought(pool, command)))
 
     def lease(self, pool: str, nbytes: int) -> Lease:
         """Memory in a pool's slab, to write in place and pass without a copy.
@@ -114,12 +111,11 @@ class Pools:
         Arrays made of an item that the tool gave hold their memory in the worker's slab.
         """
         pool = self._known(command.pool)
-        buffers = await pool.memory.bring(command.buffers)
-        given = pool.stream(replace(command, buffers=buffers, parts=True), items)
+        given = pool.stream(await _brought(pool, command), items)
         async with aclosing(given) as found:
             async for each in found:
                 if isinstance(each, CommandResult):
-                    yield as_pool_result(each)
+                    yield cast("PoolResult", each)
                 else:
                     yield Parcel.of(each) if isinstance(each, bytes) else each
 
@@ -256,3 +252,13 @@ class Pools:
                 remedy=f"Pools are {', '.join(self._pools) or 'none'}",
             )
         return self._pools[name]
+
+
+async def _brought(pool: Pool, command: PoolCommand) -> PoolCommand:
+    """A command whose caller is in this process, with what is very large of it in the slab."""
+    buffers = command.buffers
+    if any(each.nbytes > COPY_BYTES for each in buffers):
+        buffers = await pool.memory.bring(buffers)
+    elif command.parts:
+        return command
+    return replace(command, buffers=buffers, parts=True)

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,19 +37,6 @@ class PoolResult(CommandResult):
 
     parcel: Parcel
     """Arrays that `unpack_parts` makes of it hold their block until nothing refers to them."""
-
-    @classmethod
-    def of(cls, result: CommandResult, parcel: Parcel) -> PoolResult:
-        """A result whose value is a parcel."""
-        told = {each.name: getattr(result, each.name) for each in fields(result)}
-        return cls(**told, parcel=parcel)
-
-
-def as_pool_result(result: CommandResult) -> PoolResult:
-    """A result as its caller in this process takes it, however large it was."""
-    if isinstance(result, PoolResult):
-        return result
-    return PoolResult.of(replace(result, value=b""), Parcel.of(result.value))
 
 
 @dataclass(slots=True, eq=False)

@@ -161,29 +161,22 @@ class Recorder:
         that is most of what happens when few traces are kept.
         """
         sampler, clock, bits = self.sampler, self.clock, self._bits
-        plain: dict[str, tuple[RootTuple, int]] = {}
-        rules = sampler.rules
+        known: dict[str, tuple[RootTuple, int]] = {}
+        sampler.caches.append(known)
 
-        def about(
-            what: str, mission: str, mission_class: str, sentinel: str
-        ) -> tuple[RootTuple, int]:
-            nonlocal rules
-            root = (mission_class, mission, sentinel, pool, source, prefix + what)
-            if rules is not sampler.rules:
-                plain.clear()
-                rules = sampler.rules
-            found = root, sampler.threshold(root)
-            if not (mission_class or mission or sentinel) and len(plain) < MAX_SERIES:
-                plain[what] = found
+        def about(what: str, *root: str) -> tuple[RootTuple, int]:
+            mission, mission_class, sentinel = root
+            first = (mission_class, mission, sentinel, pool, source, prefix + what)
+            found = first, sampler.threshold(first)
+            if not any(root) and len(known) < MAX_SERIES:
+                known[what] = found
             return found
 
         def start(
             what: str, parent: Parent, mission: str, mission_class: str, sentinel: str
         ) -> Span:
             if parent is None:
-                found = None
-                if not (mission or mission_class or sentinel) and rules is sampler.rules:
-                    found = plain.get(what)
+                found = None if mission or mission_class or sentinel else known.get(what)
                 root, limit = found or about(what, mission, mission_class, sentinel)
                 trace_id = bits(128) or 1
                 kept = (trace_id & RANDOM_MASK) >= limit
@@ -194,13 +187,7 @@ class Recorder:
                 parent = SpanContext(trace_id, 0)
             elif isinstance(parent, UnkeptSpan):
                 self._started += 1
-                return UnkeptSpan(
-                    self,
-                    parent.trace_id,
-                    mission or parent.mission,
-                    mission_class or parent.mission_class,
-                    sentinel or parent.sentinel,
-                )
+                return parent.child(mission, mission_class, sentinel)
             return self.span(
                 prefix + what,
                 parent=parent,

@@ -112,11 +112,14 @@ class Sampler:
         self._older: dict[int, Decision] = {}
         self._flagged: set[int] = set()
         self._thresholds: dict[RootTuple, int] = {}
+        self.caches: list[dict[str, tuple[RootTuple, int]]] = []
+        """Where others keep thresholds that they asked for; emptied when the rules change."""
 
     def replace(self, rules: Iterable[SamplingRule]) -> None:
         """Puts other rules in force, for traces that begin from now on."""
         self.rules = validated(rules)
-        self._thresholds.clear()
+        for cache in (self._thresholds, *self.caches):
+            cache.clear()
 
     def kept(
         self, trace_id: int, root: RootTuple, now_ns: int, *, sampled_by_caller: bool = True

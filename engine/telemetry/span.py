@@ -205,6 +205,16 @@ class UnkeptSpan(Span):
         """Ids and that the trace is not kept, to hand on."""
         return SpanContext(self.trace_id, self.span_id, sampled=False)
 
+    def child(self, mission: str, mission_class: str, sentinel: str) -> UnkeptSpan:
+        """A span below it; what is empty is as here."""
+        return UnkeptSpan(
+            self._recorder,
+            self.trace_id,
+            mission or self.mission,
+            mission_class or self.mission_class,
+            sentinel or self.sentinel,
+        )
+
     def end(self, end_ns: int | None = None) -> None:
         """Ends it; a second call does nothing. When that was is not kept either."""
         if not self.end_ns:
