@@ -176,7 +176,7 @@ def _array_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
 
 def _crowded_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
     """Arrays of 1 MiB, several in flight on both sides."""
-    items, calls = MIB // 8, 400
+    items, calls = MIB // 8, 2_000
     own = made(items)
     leased = ours.lease(MIB).array("<f8", items)
     leased[:] = own
