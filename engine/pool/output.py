@@ -38,17 +38,24 @@ class Throttle:
         self._count = 0
         self._held = 0
 
-    def take(self, line: str, now: float) -> list[str]:
-        """The lines to show now: this one or none, before it a word on those held back."""
-        shown: list[str] = []
+    def passes(self, now: float) -> bool:
+        """Whether a line that comes now is one of those that are let through."""
         if int(now) != self._second:
             self._second, self._count = int(now), 0
-            shown = self.held_back()
         self._count += 1
-        if self._count > LINES_A_SECOND:
-            self._held += 1
-            return shown
-        return [*shown, line]
+        return self._count <= LINES_A_SECOND
+
+    def take(self, line: str, now: float) -> list[str]:
+        """The lines to show now: this one or none, before it a word on those held back."""
+        shown = self.held_back() if int(now) != self._second else []
+        if self.passes(now):
+            return [*shown, line]
+        self._held += 1
+        return shown
+
+    def hold(self, number: int) -> None:
+        """So many lines were held back elsewhere."""
+        self._held += number
 
     def held_back(self) -> list[str]:
         """A word on the lines that were not shown, once."""

@@ -61,6 +61,8 @@ class Ears:
     on_garbage: Callable[[str], None]
     on_lost: Callable[[str], None] | None = None
     """Its machine is gone, and it with it: which, and why."""
+    on_untold: Callable[[int], None] | None = None
+    """It printed so many lines that its machine did not pass on."""
     on_data: Callable[[bytes], None] | None = None
     """Takes what its link carries as it comes, instead of frames: for who passes it on."""
 

@@ -299,6 +299,7 @@ class Worker:
             on_frame=self._heard,
             on_garbage=self._sent_garbage,
             on_lost=self._lost_with,
+            on_untold=self._throttle.hold,
         )
         self._hosted = await self._spawner.spawn(charge, ears, self._hand_down(self.id))
         early, self._early = self._early, []

@@ -37,7 +37,7 @@ STARTED = 11
 UNSTARTED = 12
 """node: [UNSTARTED, worker, why]"""
 PRINTED = 13
-"""node: [PRINTED, worker, line]"""
+"""node: [PRINTED, worker, line, how many before it were too many to be told]"""
 UNSENT = 14
 """node: [UNSENT, worker, frames]: answers that waited on the worker's slate"""
 ENDED = 15

@@ -106,8 +106,10 @@ class Remote:
         """Answers are on its slate, and no command begins behind them."""
         self._hear(frames.Splitter(), answers)
 
-    def printed(self, line: str) -> None:
-        """It printed a line."""
+    def printed(self, line: str, untold: int) -> None:
+        """It printed a line, and before it so many that its node did not tell."""
+        if untold and self._ears.on_untold:
+            self._ears.on_untold(untold)
         self._ears.on_line(line)
 
     def measured(self, beats: int, rss_bytes: int, cpu: float) -> None:
@@ -280,7 +282,7 @@ class Node(asyncio.Protocol):
                 remote.why_not = str(item[2])
                 remote.ended(UNKNOWN_EXIT, (), b"")
             case protocol.PRINTED:
-                remote.printed(str(item[2]))
+                remote.printed(str(item[2]), int(item[3]))
             case protocol.UNSENT:
                 remote.waits(item[2])
             case protocol.ENDED:

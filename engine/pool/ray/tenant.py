@@ -54,6 +54,8 @@ class Tenant:
         self._throttle = Throttle()
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         """What it printed last, and the engine was not told."""
+        self._untold = 0
+        """Lines that the engine was not told, these included."""
 
     async def run(self) -> None:
         """Starts it, watches it to its end, and tells both."""
@@ -126,8 +128,8 @@ class Tenant:
         await hosted.link.end()
         exited = hosted.process.exited
         code = exited.result() if exited.done() else -9
-        for line in (*self._throttle.held_back(), *self._last):
-            self._engine.tell([protocol.PRINTED, self._number, line])
+        for line in self._last:
+            self._tell(line, self._untold - len(self._last))
         ran, unsent = list(hosted.slate.running), hosted.slate.left()
         self._hosted = None
         hosted.slate.close()
@@ -138,10 +140,16 @@ class Tenant:
 
     def _printed(self, line: str) -> None:
         """Tells the engine, unless they are too many: no pressure holds back what is printed."""
-        self._last.append(line)
-        for shown in self._throttle.take(line, time.monotonic()):
-            self._engine.tell([protocol.PRINTED, self._number, shown])
+        if self._throttle.passes(time.monotonic()):
+            self._tell(line, self._untold)
             self._last.clear()
+        else:
+            self._untold += 1
+            self._last.append(line)
+
+    def _tell(self, line: str, untold: int) -> None:
+        self._engine.tell([protocol.PRINTED, self._number, line, untold])
+        self._untold -= untold
 
 
 def _no_frames(item: list[Any]) -> None:
