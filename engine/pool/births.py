@@ -14,7 +14,8 @@ from pathlib import Path
 
 from citadel.vocabulary import Severity
 from engine.pool.environments import Environments
-from engine.pool.forks import ForkSpawner, Key, Zygotes
+from engine.pool.fork_spawner import ForkSpawner
+from engine.pool.forks import Key, Zygotes
 from engine.pool.hosting import Charge
 from engine.pool.ray.cluster import Cluster
 from engine.pool.settings import PoolSettings

@@ -186,7 +186,7 @@ class Commands(Delivery):
         call = cast("Command", held.of or held)
         alive = call.number in self.scheduler.calls
         value = item[3]
-        if ok and type(value) is not bytes:
+        if ok and (type(value) is not bytes or (alive and call.command.parts)):
             try:
                 value = self._large(worker, value, call if alive else None)
             except WireError as error:
@@ -220,7 +220,9 @@ class Commands(Delivery):
         self._settle(worker)
 
     def _large(self, worker: Worker, value: Any, call: Command | None) -> bytes | Parcel:
-        """A result in the worker's slab; when nobody waits for it, nothing."""
+        """A result as its caller takes it; in the worker's slab, when nobody waits, nothing."""
+        if isinstance(value, bytes):
+            return Parcel.of(value)
         if call is None:
             self._memory.discard(worker, value)
             return b""
@@ -328,8 +330,7 @@ class Commands(Delivery):
             "sampled": call.span.sampled,
         }
         if call.command.parts:
-            parcel = Parcel.of(value) if isinstance(value, bytes) else value
-            call.future.set_result(PoolResult(**told, parcel=parcel))
+            call.future.set_result(PoolResult(**told, parcel=cast("Parcel", value)))
         else:
             whole = value if isinstance(value, bytes) else value.joined()
             call.future.set_result(CommandResult(**told, value=whole))

@@ -15,7 +15,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count
@@ -23,10 +22,10 @@ from typing import Any
 
 import msgpack
 
-from engine.pool import slate, zygote
+from engine.pool import zygote
 from engine.pool.forked import ForkedProcess
 from engine.pool.hosting import Charge
-from engine.pool.spawn import UNKNOWN_EXIT, Ears, Hosted, Interpreter, PlainSpawner, link_of
+from engine.pool.spawn import UNKNOWN_EXIT, Interpreter
 from engine.pool.zygote_process import ForkOfAnother, NewProcess, ZygoteProcess
 
 LAST_LINES = 20
@@ -37,8 +36,6 @@ PRELOAD_SECONDS = 120.0
 """A zygote whose preloaded modules take longer is killed, and passed by."""
 FORK_SECONDS = 5.0
 """A zygote that does not fork within this is killed: its workers are replaced."""
-TRIES = 2
-"""Zygotes that a worker's start may see die."""
 
 Tell = Callable[[str, str, str], None]
 """Hears of an event: its name, its subject, its text."""
@@ -89,15 +86,17 @@ class Zygotes:
         Raises:
             OSError: its process cannot be started.
         """
-        below = await self.ready(key.below) if key.below else None
-        if below is not None and below.refusal:
-            return below
         found = self._zygotes.get(key)
-        if found is None or (found.ended and not found.refusal):
-            found = self._zygotes[key] = Zygote(key, self._tell, below)
+        if found is None or found.over:
+            below = await self.ready(key.below) if key.below else None
+            if below is not None and below.refusal:
+                return below
+            found = self._zygotes.get(key)  # somebody else may have been faster
+            if found is None or found.over:
+                found = self._zygotes[key] = Zygote(key, self._tell, below)
         imports = seconds if key.adapter else PRELOAD_SECONDS
-        await found.begun(imports if below else START_SECONDS)
-        return below if below is not None and found.refusal else found
+        await found.begun(imports if key.below else START_SECONDS)
+        return await self.ready(key.below) if found.refusal and key.below else found
 
     def renew(self, key: Key) -> None:
         """Workers from now on see what modules are now: their zygotes are replaced."""
@@ -132,6 +131,8 @@ class Zygote:
         self._retiring = False
         self._late = ""
         self._key = key
+        self._below = below
+        self._passing = False
         self._hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tell = tell
         self._numbers = count(1)
@@ -165,7 +166,9 @@ class Zygote:
         except TimeoutError:
             self._late = f"its imports took longer than {seconds:g} s"
             self.kill()
-            await self._hello
+            if self._below and not self.pid:
+                self._below.kill()  # which does not fork
+            await asyncio.shield(self._hello)
 
     async def fork(
         self,
@@ -200,6 +203,8 @@ class Zygote:
         Raises:
             OSError: it cannot be asked.
         """
+        if self.ended:
+            raise ZygoteLost("its zygote has ended")
         number = next(self._numbers)
         request = bytes(msgpack.packb([number, kind, told, list(names)]) or b"")
         if len(request) > zygote.MAX_REQUEST:
@@ -211,6 +216,11 @@ class Zygote:
         self._out.append((number, request, copies))
         if len(self._out) == 1:
             self._send()
+
+    @property
+    def over(self) -> bool:
+        """Whether another is to be tried: it served, or what ended it will not do so again."""
+        return self.ended and (self._passing or not self.refusal)
 
     @property
     def pid(self) -> int:
@@ -248,7 +258,7 @@ class Zygote:
                 break
             except OSError as error:  # this one cannot be sent: others can
                 self._failed(number, error)
-            _close(*self._out.popleft()[2])
+            close(*self._out.popleft()[2])
         self._loop.remove_writer(self._control)
 
     def _failed(self, number: int, error: OSError) -> None:
@@ -273,6 +283,8 @@ class Zygote:
         match item[0]:
             case zygote.READY:
                 self._refuses(item[1])
+                if self.refusal:
+                    self.kill()  # a thread of what it imported may keep it
             case zygote.FORKED:
                 process = self._alive[item[2]] = self._waiting.pop(item[1])
                 process.began(item[2], descriptors[0] if descriptors else -1)
@@ -284,9 +296,9 @@ class Zygote:
         if self._retiring:
             self.retire()
 
-    def _refuses(self, why: str) -> None:
+    def _refuses(self, why: str, *, tell: bool = True) -> None:
         self.refusal = why
-        if why:
+        if why and tell:
             # Nobody asked for the adapter to be imported here: that it cannot be is no fault.
             event = "adapter.not_preloaded" if self._key.adapter else "zygote.refused"
             self._tell(event, self._key.name, why)
@@ -296,18 +308,21 @@ class Zygote:
         """Its process has ended: what it still said counts, then its workers are gone too."""
         if self.ended:
             return
+        self._retiring = False
         self._receive()
         self.ended = True
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._control.close()
         for _, _, copies in self._out:
-            _close(*copies)
+            close(*copies)
         self._out.clear()
         how = "" if code == UNKNOWN_EXIT else f" with code {code}"
         last = f"; it printed last: {self._said[-1]}" if self._said else ""
         if not self._hello.done():
-            self._refuses(self._late or f"it ended{how} before it was ready{last}")
+            # Only what its own imports did is its fault, and will be so the next time.
+            self._passing = asked or not self._below or self._below.ended or not self.pid
+            self._refuses(self._late or f"it ended{how} before it was ready{last}", tell=not asked)
         elif not self.refusal and not asked:
             self._tell("zygote.lost", self._key.name, f"it ended{how}{last}")
         waiting, self._waiting = self._waiting, {}
@@ -322,78 +337,17 @@ class ZygoteLost(OSError):
     """The zygote died before it forked."""
 
 
-class ForkSpawner:
-    """Forks workers from a zygote; plainly where that refuses. See `engine.pool.spawn.Spawner`."""
-
-    def __init__(
-        self, zygotes: Zygotes, key: Key, plain: PlainSpawner, seconds: float = START_SECONDS
-    ) -> None:
-        """An adapter whose import takes longer than so many seconds is imported by each worker."""
-        self._zygotes = zygotes
-        self._key = key
-        self._plain = plain
-        self._seconds = seconds
-
-    async def ready(self) -> None:
-        """Waits for the zygote; a start that fails is told by the spawn."""
-        with suppress(OSError):
-            await self._zygotes.ready(self._key, self._seconds)
-
-    def renew(self) -> None:
-        """Sees changes in modules from now on."""
-        self._zygotes.renew(self._key)
-
-    def crowded(self) -> str:
-        """There is one machine."""
-        return ""
-
-    async def spawn(self, charge: Charge, ears: Ears, descriptors: Mapping[str, int]) -> Hosted:
-        """Forks one; when zygotes die again and again, starts it plainly."""
-        for _ in range(TRIES):
-            found = await self._zygotes.ready(self._key, self._seconds)
-            if found.refusal:
-                break
-            with suppress(ZygoteLost):
-                return await self._fork(found, charge, ears, descriptors)
-        return await self._plain.spawn(charge, ears, descriptors)
-
-    async def _fork(
-        self, found: Zygote, charge: Charge, ears: Ears, descriptors: Mapping[str, int]
-    ) -> Hosted:
-        loop, process, link = asyncio.get_running_loop(), ForkedProcess(ears), link_of(ears)
-        handed = {name: each for name, each in descriptors.items() if each >= 0}
-        told = replace(charge, descriptors={}, path=self._key.interpreter.path())
-        async with AsyncExitStack() as undo:
-            with ExitStack() as lent:
-                board, _, memory = slate.create(charge.threads)
-                undo.callback(board.close)
-                lent.callback(os.close, memory)
-                ours, theirs = socket.socketpair()
-                undo.callback(ours.close)
-                lent.callback(theirs.close)
-                outputs = process.outputs()
-                lent.callback(_close, *outputs)
-                undo.push_async_callback(link.end)
-                undo.push_async_callback(process.end)
-                ours.setblocking(False)
-                # The link listens before the worker can speak.
-                await loop.create_unix_connection(lambda: link, sock=ours)
-                standard = (*outputs, theirs.fileno(), memory)
-                await found.fork(told, process, standard, handed)
-            undo.pop_all()
-        return Hosted(process, link, board)
-
-
 def _duplicates(*descriptors: int) -> tuple[int, ...]:
     found: list[int] = []
     try:
         found.extend(map(os.dup, descriptors))  # those before one that fails are in it
     except OSError:
-        _close(*found)
+        close(*found)
         raise
     return tuple(found)
 
 
-def _close(*descriptors: int) -> None:
+def close(*descriptors: int) -> None:
+    """Closes descriptors."""
     for each in descriptors:
         os.close(each)

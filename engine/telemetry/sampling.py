@@ -194,6 +194,9 @@ class Sampler:
         newest = self._newest
         if not newest:
             return
+        if len(newest) == newest.maxlen:  # it may have dropped some that are newer than these
+            self._recent, self._older = {}, {}
+            self._flagged.intersection_update(known[0] for known in newest)
         for known in newest:
             self._recent[known[0]] = known
         newest.clear()

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from citadel.errors import Unauthenticated, WireError
-from engine.pool.forks import ForkSpawner, Key, Zygotes
+from engine.pool.fork_spawner import ForkSpawner
+from engine.pool.forks import Key, Zygotes
 from engine.pool.frames import Splitter, frame
 from engine.pool.hosting import TOKEN_VARIABLE
 from engine.pool.lifeline import die_with

@@ -12,7 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from engine.pool.forks import ForkSpawner, Key, Zygotes
+from engine.pool.fork_spawner import ForkSpawner
+from engine.pool.forks import Key, Zygotes
 from engine.pool.hosting import Charge
 from engine.pool.memory import Memory
 from engine.pool.settings import PoolSettings

@@ -18,7 +18,8 @@ import pytest
 
 from citadel.errors import AdapterFailed, WorkerLost
 from engine.pool import births, forked, forks
-from engine.pool.forks import ForkSpawner, Key, Zygotes
+from engine.pool.fork_spawner import ForkSpawner
+from engine.pool.forks import Key, Zygotes
 from engine.pool.hosting import Charge
 from engine.pool.options import EnvironmentOptions
 from engine.pool.pools import Pools

@@ -11,10 +11,12 @@ import psutil
 import pytest
 
 from citadel.errors import AdapterFailed, WorkerLost
-from engine.pool import births, forks
+from engine.pool import births, forks, zygote
+from engine.pool.forked import ForkedProcess
 from engine.pool.options import EnvironmentOptions
 from engine.pool.pools import Pools
 from engine.pool.settings import PoolSettings
+from engine.pool.spawn import Ears, Interpreter
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
 
@@ -129,11 +131,44 @@ async def test_an_adapter_that_cannot_be_imported_once_is_imported_by_each_worke
 ):
     bench = await make(adapter)
     assert await bench.call("fine") == "fine"
-    assert len(lineage(bench)) == 1
+    (lowest,) = lineage(bench)
+    (worker,) = bench.status.workers
+    await bench.until(
+        "its zygote's end",
+        lambda: [each.pid for each in psutil.Process(lowest).children()] == [worker.pid],
+    )
     (event,) = bench.events("adapter.not_preloaded")
     assert re.search(says, event["message"])
     assert event["severity"] == "info"
     assert not bench.events("zygote.refused")
+
+
+async def test_an_import_that_ends_with_the_zygote_below_is_tried_again(make, tmp_path: Path):
+    go_on = tmp_path / "go on"
+    variables = {"MINE_MAY_GO_ON": str(go_on)}
+    starting = asyncio.get_running_loop().create_task(
+        make("slow_adapters:Slow", environment=EnvironmentOptions(variables=variables))
+    )
+    async with asyncio.timeout(PATIENCE):
+        while not (importing := [each for one in zygotes() for each in one.children()]):
+            await asyncio.sleep(0.01)
+    importing[0].parent().kill()
+    go_on.touch()
+    bench = await starting
+    assert await bench.call("fine") == "fine"
+    before = bench.workers()
+    await bench.pools.kill("p", *before)
+    await bench.until("another", lambda: bool(bench.workers("ready") - before))
+    assert len(lineage(bench)) == 2
+
+
+async def test_a_zygote_that_has_ended_is_not_asked_for_a_fork():
+    zygotes_ = forks.Zygotes(lambda *_: None)
+    found = await zygotes_.ready(forks.Key(interpreter=Interpreter()))
+    found.close()
+    ears = Ears(on_line=str, on_frame=list, on_garbage=str)
+    with pytest.raises(forks.ZygoteLost):
+        found.ask(zygote.WORKER, {}, ForkedProcess(ears), ())
 
 
 async def test_the_zygote_of_an_adapter_that_dies_is_replaced_alone(make):

@@ -4,7 +4,10 @@ import threading
 
 from citadel.adapter import Adapter, tool
 
-threading.Thread(target=threading.Event().wait, name="an adapter's", daemon=True).start()
+# In a zygote, which has no other thread yet, it is one that its interpreter would wait for.
+threading.Thread(
+    target=threading.Event().wait, name="an adapter's", daemon=threading.active_count() > 1
+).start()
 
 
 class Threaded(Adapter):
