@@ -84,11 +84,13 @@ class Heard:
         self.lines: list[str] = []
         self.garbage: list[str] = []
         self.lost: list[str] = []
+        self.untold: list[int] = []
         self.ears = Ears(
             on_line=self.lines.append,
             on_frame=self.frames.put_nowait,
             on_garbage=self.garbage.append,
             on_lost=self.lost.append,
+            on_untold=self.untold.append,
         )
 
     async def next(self) -> list[Any]:

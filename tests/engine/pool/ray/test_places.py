@@ -136,7 +136,7 @@ async def test_a_flood_of_lines_is_counted_on_the_node_and_its_last_lines_are_to
         assert len(heard.lines) < 25_000
         assert heard.lines[0] == "0"
         assert heard.lines[-2:] == ["49998", "49999"]
-        assert any("more lines in that second are not shown" in line for line in heard.lines)
+        assert len(heard.lines) + sum(heard.untold) == 50_000
 
 
 class Slow:
