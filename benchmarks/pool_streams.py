@@ -7,10 +7,9 @@ a loop that sends each item as it is made, and ours a loop of blocking receives.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, aclosing, contextmanager, suppress
+from contextlib import ExitStack, aclosing, suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Ratio, interleaved
+from benchmarks.piped import piped
 from citadel import values
 from citadel.adapter import Adapter, tool
 from citadel.wire.messages import SamplingRule
@@ -58,7 +58,7 @@ def run() -> list[Ratio]:
     """What an item costs, in µs."""
     rows: list[Ratio] = []
     with ExitStack() as stack:
-        pipe = stack.enter_context(_pipe())  # forked before there is a loop
+        pipe = stack.enter_context(piped(_serve))  # forked before there is a loop
         runner = stack.enter_context(asyncio.Runner())
         pools, running = runner.run(_start())
         for tool_, what, items in (
@@ -111,8 +111,9 @@ async def _streamed(pools: Pools, tool_: str, items: int) -> float:
 
 def _serve(pipe: Connection) -> None:
     tools = {"numbers": _numbers, "arrays": _arrays}
-    while (asked := pipe.recv()) is not None:
-        for each in tools[asked[0]](asked[1]):
+    while True:
+        name, upto = pipe.recv()
+        for each in tools[name](upto):
             pipe.send(each)
 
 
@@ -123,17 +124,3 @@ def _received(pipe: Connection, tool_: str, items: int) -> float:
         found = pipe.recv()
         assert (found if tool_ == "numbers" else found[0]) == number
     return (time.perf_counter() - began) / items * 1e6
-
-
-@contextmanager
-def _pipe() -> Iterator[Connection]:
-    """A worker behind a pipe."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,))
-    process.start()
-    try:
-        yield ours
-    finally:
-        ours.send(None)
-        process.join()

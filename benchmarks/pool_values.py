@@ -24,7 +24,7 @@ import multiprocessing
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
@@ -33,6 +33,7 @@ from typing import Any, Self
 import numpy as np
 
 from benchmarks.harness import Ratio, cost_of_calls, interleaved
+from benchmarks.piped import piped
 from citadel import values
 from citadel.adapter import Adapter, tool
 from citadel.wire.messages import SamplingRule
@@ -133,7 +134,7 @@ def _bytes_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
 
 
 def _array_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
-    with _pipe() as ask:
+    with piped(_serve) as ask:
         for size, what, calls, bar in (
             (MIB, "1 MiB", 100, "≤ 0.167, stretch 0.083"),
             (64 * MIB, "64 MiB", 4, "≤ 0.04, stretch 0.017"),
@@ -142,28 +143,7 @@ def _array_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
             own = made(items)
             leased = ours.lease(size).array("<f8", items)
             leased[:] = own
-            sums, pages = touched(own), items
-            tasks: tuple[tuple[str, str, dict[str, Any], Callable[[Any], bool]], ...] = (
-                ("copied in", "touched", {"value": own}, lambda found, s=sums: found == s),
-                ("made in place", "touched", {"value": leased}, lambda found, s=sums: found == s),
-                ("copied out", "made", {"items": pages}, lambda found, n=items: len(found) == n),
-                (
-                    "made in place by the tool",
-                    "made_in_place",
-                    {"items": pages},
-                    lambda found, n=items: len(found) == n,
-                ),
-            )
-            for how, name, arguments, fits in tasks:
-                theirs = (name.removesuffix("_in_place"), own if "value" in arguments else items)
-
-                async def mine(
-                    name: str = name,
-                    arguments: dict[str, Any] = arguments,
-                    fits: Callable[[Any], bool] = fits,
-                ) -> None:
-                    assert fits(await ours.call(name, **arguments))
-
+            for how, mine, theirs, fits in ours.ways(own, leased):
                 yield interleaved(
                     lambda mine=mine, calls=calls: runner.run(_timed(mine, calls, lanes=1)),
                     lambda theirs=theirs, fits=fits, calls=calls: _asked(ask, theirs, fits, calls),
@@ -180,50 +160,23 @@ def _crowded_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
     own = made(items)
     leased = ours.lease(MIB).array("<f8", items)
     leased[:] = own
-    wanted = touched(own)
-
-    def sums(found: Any) -> bool:
-        return float(found) == wanted
-
-    def whole(found: Any) -> bool:
-        return len(found) == items
-
-    for serve, peer_name, bar in (
-        (_serve, f"{WORKERS} multiprocessing.Pipe", "≤ 0.167, stretch 0.083"),
-        (_serve_raw, f"{WORKERS} pipes, raw bytes", ""),
+    for serve, ahead, peer_name, bar in (
+        (_serve, _sent_ahead, f"{WORKERS} multiprocessing.Pipe", "≤ 0.167, stretch 0.083"),
+        (_serve_raw, _asked_ahead, f"{WORKERS} pipes, raw bytes", ""),
     ):
         with ExitStack() as stack:
-            pipes = [stack.enter_context(_pipe(serve)) for _ in range(WORKERS)]
+            pipes = [stack.enter_context(piped(serve)) for _ in range(WORKERS)]
             threads = stack.enter_context(ThreadPoolExecutor(WORKERS))
-            for how, name, arguments, fits in (
-                ("copied in", "touched", {"value": own}, sums),
-                ("made in place", "touched", {"value": leased}, sums),
-                ("copied out", "made", {"items": items}, whole),
-                ("made in place by the tool", "made_in_place", {"items": items}, whole),
-            ):
-                question = own if "value" in arguments else items
-
-                async def mine(
-                    name: str = name,
-                    arguments: dict[str, Any] = arguments,
-                    fits: Callable[[Any], bool] = fits,
-                ) -> None:
-                    assert fits(await ours.call(name, **arguments))
+            for how, mine, theirs, fits in ours.ways(own, leased):
+                asks = partial(ahead, question=theirs, fits=fits, calls=calls // WORKERS)
 
                 def peer(
-                    question: Any = question,
-                    fits: Any = fits,
-                    ahead: Any = _sent_ahead if serve is _serve else _asked_ahead,
-                    pipes: Any = pipes,
-                    threads: Any = threads,
+                    ask: Callable[[Connection], None] = asks,
+                    pipes: list[Connection] = pipes,
+                    threads: ThreadPoolExecutor = threads,
                 ) -> float:
                     began = time.perf_counter()
-                    share = calls // WORKERS
-                    list(
-                        threads.map(
-                            partial(ahead, question=question, fits=fits, calls=share), pipes
-                        )
-                    )
+                    list(threads.map(ask, pipes))
                     return (time.perf_counter() - began) / calls * 1e3
 
                 yield interleaved(
@@ -234,6 +187,10 @@ def _crowded_rows(runner: asyncio.Runner, ours: _Ours) -> Iterator[Ratio]:
                     unit="ms",
                     bar=bar,
                 )
+
+
+_Way = tuple[str, Callable[[], Awaitable[None]], tuple[str, Any], Callable[[Any], bool]]
+"""How an array goes, a call of ours, what a pipe is asked for the same, and what answers fit."""
 
 
 class _Ours:
@@ -264,6 +221,29 @@ class _Ours:
             parts=True,
         )
         return (await self._pools.submit_parts(command)).parcel.unpacked()
+
+    def ways(self, own: np.ndarray, leased: np.ndarray) -> Iterator[_Way]:
+        """The ways that an array can go: one that is the caller's own, and its like in a lease."""
+        wanted, items = touched(own), len(own)
+        for how, name, arguments in (
+            ("copied in", "touched", {"value": own}),
+            ("made in place", "touched", {"value": leased}),
+            ("copied out", "made", {"items": items}),
+            ("made in place by the tool", "made_in_place", {"items": items}),
+        ):
+            out = "items" in arguments
+
+            def fits(found: Any, *, out: bool = out) -> bool:
+                return len(found) == items if out else float(found) == wanted
+
+            async def mine(
+                name: str = name,
+                arguments: dict[str, Any] = arguments,
+                fits: Callable[[Any], bool] = fits,
+            ) -> None:
+                assert fits(await self.call(name, **arguments))
+
+            yield how, mine, ("made", items) if out else ("touched", own), fits
 
     async def ordinary_call(self, name: str, **arguments: Any) -> Any:
         """Runs a tool as those do who know of no shared memory: bytes in, bytes out."""
@@ -297,33 +277,38 @@ async def _timed(call: Callable[[], Awaitable[None]], calls: int, lanes: int = I
 
 def _serve(pipe: Connection) -> None:
     tools = {"touched": touched, "made": made}
-    while (asked := pipe.recv()) is not None:
-        name, argument = asked
+    while True:
+        name, argument = pipe.recv()
         pipe.send(tools[name](argument))
 
 
 def _serve_raw(pipe: Connection) -> None:
     """Sums what is large; makes what is asked for by a small number. Raw bytes both ways."""
-    while asked := pipe.recv_bytes():
+    while True:
+        asked = pipe.recv_bytes()
         if len(asked) > MIB // 2:
             pipe.send_bytes(repr(touched(np.frombuffer(asked))).encode())
         else:
             pipe.send_bytes(made(int(asked)).data.cast("B"))
 
 
-def _asked_ahead(pipe: Connection, question: Any, fits: Callable[[Any], bool], calls: int) -> None:
+def _asked_ahead(
+    pipe: Connection, question: tuple[str, Any], fits: Callable[[Any], bool], calls: int
+) -> None:
     """Asks so often in raw bytes, some questions ahead of the answers; one of the two is small."""
-    out = isinstance(question, int)
-    data = str(question).encode() if out else question.data.cast("B")
+    name, argument = question
+    out = name == "made"
+    data = str(argument).encode() if out else argument.data.cast("B")
     for _ in _ahead(calls, lambda: pipe.send_bytes(data)):
         found = pipe.recv_bytes()
         assert fits(np.frombuffer(found) if out else found)
 
 
-def _sent_ahead(pipe: Connection, question: Any, fits: Callable[[Any], bool], calls: int) -> None:
+def _sent_ahead(
+    pipe: Connection, question: tuple[str, Any], fits: Callable[[Any], bool], calls: int
+) -> None:
     """Asks so often as a pipe sends objects, some questions ahead of the answers."""
-    asked = ("made" if isinstance(question, int) else "touched", question)
-    for _ in _ahead(calls, lambda: pipe.send(asked)):
+    for _ in _ahead(calls, lambda: pipe.send(question)):
         assert fits(pipe.recv())
 
 
@@ -335,23 +320,6 @@ def _ahead(calls: int, ask: Callable[[], None]) -> Iterator[int]:
             ask()
             sent += 1
         yield answered
-
-
-@contextmanager
-def _pipe(serve: Callable[[Connection], None] = _serve) -> Iterator[Connection]:
-    """A worker behind a pipe."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,))
-    process.start()
-    try:
-        yield ours
-    finally:
-        if serve is _serve:
-            ours.send(None)
-        else:
-            ours.send_bytes(b"")
-        process.join()
 
 
 def _asked(

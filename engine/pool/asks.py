@@ -32,12 +32,12 @@ from citadel.wire.messages import CommandResult
 from engine.pool import frames
 from engine.pool.commands import Command
 from engine.pool.hosting import told
-from engine.pool.results import PoolResult
 from engine.pool.settings import MAX_DEADLINE_SECONDS, PoolCommand
 from engine.pool.worker import Worker
 
 if TYPE_CHECKING:
     from engine.pool.pool import Pool
+    from engine.pool.results import PoolResult
 
 MAX_DEPTH = 8
 """Commands that may be asked for, one by another."""
@@ -220,9 +220,8 @@ class Asks:
         worker = asking.worker
         if error is None:
             try:
-                result = future.result()
-                value = result.parcel if isinstance(result, PoolResult) else result.value
-                lent = self._pools[key[0]].memory.lend(worker, value, asking.call)
+                result = cast("PoolResult", future.result())  # it was asked for with parts
+                lent = self._pools[key[0]].memory.lend(worker, result.parcel, asking.call)
                 _reply(worker, key[1], ask, lent)
             except CitadelError as refused:
                 _refuse(worker, key[1], ask, refused)
