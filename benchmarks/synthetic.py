@@ -42,5 +42,6 @@ def spans(count: int, *, seed: int = 0, errors: int = 1) -> Table:
         "source": np.array(SOURCES, object)[service],
         "attributes": np.full(count, "{}", object),
         "events": np.full(count, "[]", object),
+        "links": np.full(count, "[]", object),
     }
     return columns

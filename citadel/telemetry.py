@@ -43,6 +43,7 @@ class LocalSpan:
 
     __slots__ = (
         "_events",
+        "_message",
         "_scope",
         "_source",
         "_start_ns",
@@ -64,11 +65,14 @@ class LocalSpan:
         self._scope = scope
         self._source = source
         self.parent = parent
-        self.context = SpanContext(parent.trace_id, new_span_id(), parent.sampled)
+        self.context = SpanContext(
+            parent.trace_id, new_span_id(), parent.sampled, parent.trace_state
+        )
         self.name = name
         self.attributes = attributes
         self._events: list[dict[str, Any]] = []
         self._status = STATUS_UNSET
+        self._message = ""
         self._start_ns = time.time_ns()
 
     def set(self, key: str, value: str | float | bool) -> None:
@@ -89,6 +93,7 @@ class LocalSpan:
             text = str(error)
         except Exception:  # noqa: BLE001 - a user's exception may not even have a text
             text = "(its text cannot be read)"
+        self._message = text
         self.event("exception", **{"exception.type": kind, "exception.message": text})
 
     def end(self) -> None:
@@ -116,6 +121,10 @@ class LocalSpan:
                 scope.pool,
                 json.dumps(self.attributes, default=str),
                 json.dumps(self._events, default=str) if self._events else "[]",
+                "[]",
+                self._message,
+                self.context.trace_state,
+                0,
             )
         )
 

@@ -21,6 +21,8 @@ class SpanContext:
     trace_id: int
     span_id: int
     sampled: bool = True
+    trace_state: str = ""
+    """What other vendors sent along, in W3C's form; handed on as it came."""
 
     @property
     def trace_hex(self) -> str:

@@ -41,6 +41,26 @@ Source = Literal[
     "user",
 ]
 
+KeepCause = Literal["rule", "keep_rule", "override", "parent", "default"]
+"""Why a trace is kept; `parent`: who began it had decided."""
+DropCause = Literal[
+    "rule",  # a rule's rate
+    "override",  # an override's rate
+    "ceiling",  # a rule's spans a second
+    "parent",  # who began it had decided
+    "decided_incomplete",  # a keep-rule might have kept it, but its spans could not be held so long
+    "queue_full",
+    "store_full",
+    "store_failed",
+    "invalid",  # its spans made no sense
+    "exporter_error",
+    "retention",  # it was kept, and is older than what is kept
+    "crash_window",  # the engine was killed then, and cannot know
+    "never_seen",
+]
+"""Why a trace, or some of its spans, cannot be found."""
+ExporterState = Literal["idle", "sending", "retrying", "failed", "paused"]
+
 WORKER_STATES: tuple[WorkerState, ...] = get_args(WorkerState)
 SENTINEL_STATES: tuple[SentinelState, ...] = get_args(SentinelState)
 MISSION_STATES: tuple[MissionState, ...] = get_args(MissionState)
@@ -51,6 +71,9 @@ DECISIONS: tuple[Decision, ...] = get_args(Decision)
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 ROLES: tuple[Role, ...] = get_args(Role)
+
+KEEP_CAUSES: tuple[KeepCause, ...] = get_args(KeepCause)
+DROP_CAUSES: tuple[DropCause, ...] = get_args(DropCause)
 
 GONE = "gone"
 """The `state` of a row that takes its key out of a state topic."""

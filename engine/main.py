@@ -29,7 +29,7 @@ from engine.api.dispatch import Dispatcher
 from engine.api.engine_service import EngineServicer, describe
 from engine.api.missions_service import MissionsServicer
 from engine.api.pools_service import PoolsServicer
-from engine.api.sampling_service import SamplingServicer, decode_rules, encode_rules
+from engine.api.sampling_service import SamplingServicer
 from engine.api.sentinels_service import SentinelsServicer
 from engine.api.server import Listener
 from engine.api.tls import Certificate, fingerprint, self_signed
@@ -56,11 +56,11 @@ from engine.sentinels.survey.mission import Survey
 from engine.settings import PoolSection, ProviderSection, Settings, split_address
 from engine.storage.store import OperationalStore
 from engine.storage.versioned import VersionedDocument
+from engine.telemetry import policy
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.prometheus import EngineCollector, MetricsServer
 from engine.telemetry.pulse import Pulse
 from engine.telemetry.recorder import Recorder
-from engine.telemetry.sampling import DEFAULT_RULES
 from engine.telemetry.store import SpanStore
 
 COLLECT_AFTER = (20_000, 20, 50)
@@ -121,6 +121,7 @@ class Engine:
     pools: Pools
     runtime: SentinelRuntime
     missions: Missions
+    sampling: SamplingServicer
     address: str
     about: EngineInfo
 
@@ -168,6 +169,7 @@ class Engine:
             pools=pools,
             runtime=runtime,
             missions=missions,
+            sampling=sampling,
             address=listener.bind(*split_address(settings.listen), _certificate(settings, folder)),
             about=about,
         )
@@ -179,6 +181,7 @@ class Engine:
                 tasks.create_task(self.pulse.run(), name="pulse"),
                 tasks.create_task(self.pools.run(), name="pools"),
                 tasks.create_task(self.runtime.run(), name="sentinels"),
+                tasks.create_task(self.sampling.run(), name="sampling overrides"),
             ]
             missions = tasks.create_task(self.missions.run(), name="missions")
             await self.runtime.started()
@@ -261,15 +264,15 @@ async def _state(folder: Path, stack: contextlib.AsyncExitStack) -> _State:
 
 async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer, Chain]:
     """The sampling policy and the guards, each with the newest revision of its document."""
-    rules = DEFAULT_RULES
+    rules = policy.DEFAULT_RULES
     if settings.telemetry.sample_rate < 1.0:
         rules = (*rules, SamplingRule(id="default", rate=settings.telemetry.sample_rate))
     sampling = VersionedDocument(
         "sampling",
-        rules,
+        policy.Policy(rules=rules),
         state.store,
-        encode=encode_rules,
-        decode=decode_rules,
+        encode=policy.encode,
+        decode=policy.decode,
         on_audit=state.trail.show,
     )
     layers = [LlmGuard(), DataCheck()]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from citadel.client.client import Client
 
 ACTOR = "cli"
-_GLOBS = tuple(field.name for field in fields(SamplingRule) if field.name not in ("id", "rate"))
+_NUMBERS = ("rate", "spans_per_second")
+_GLOBS = tuple(field.name for field in fields(SamplingRule) if field.name not in ("id", *_NUMBERS))
 _rule = click.option(
     "--rule",
     "rules",
@@ -124,13 +125,15 @@ def rule_of(text: str) -> SamplingRule:
     values: dict[str, Any] = {}
     for part in text.split(","):
         key, equals, value = part.strip().partition("=")
-        if not equals or key not in (*_GLOBS, "id", "rate"):
+        if not equals or key not in (*_GLOBS, "id", *_NUMBERS):
             raise InvalidRequest(
                 f"{part!r} is no part of a rule",
                 subject=part,
-                remedy=f"Parts are id, rate, and globs: {', '.join(_GLOBS)}",
+                remedy=f"Parts are id, {', '.join(_NUMBERS)}, and globs: {', '.join(_GLOBS)}",
             )
-        values[key] = _share(value) if key == "rate" else value
+        values[key] = (
+            _share(value) if key == "rate" else _number(value) if key in _NUMBERS else value
+        )
     if not values.get("id") or "rate" not in values:
         raise InvalidRequest(
             f"the rule {text!r} lacks id or rate",
@@ -158,6 +161,13 @@ def _share(text: str) -> float:
             f"{text!r} is no rate", subject=text, remedy="Give 0 to 1, or 0% to 100%"
         )
     return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is no number", subject=text) from None
 
 
 def _show(session: Session, policy: SamplingPolicy) -> None:

@@ -83,6 +83,10 @@ class CallSpan:
             getattr(request, "pool", ""),
             json.dumps(attributes),
             "[]",
+            "[]",
+            error,
+            "",
+            0,
         )
 
 

@@ -22,8 +22,10 @@ from citadel.wire.v1 import (
     common_pb2,
     defense_pb2,
     engine_pb2,
+    exporters_pb2,
     missions_pb2,
     pools_pb2,
+    recordings_pb2,
     sampling_pb2,
     sentinels_pb2,
     traces_pb2,
@@ -44,6 +46,8 @@ _MODULES = (
     traces_pb2,
     sampling_pb2,
     defense_pb2,
+    exporters_pb2,
+    recordings_pb2,
 )
 
 M = TypeVar("M")

@@ -258,6 +258,110 @@ class AuditReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterConfig:
+    """`citadel.wire.v1.ExporterConfig`."""
+
+    name: str = ""
+    # honeycomb, datadog, grafana, phoenix, mlflow; empty: none.
+    preset: str = ""
+    # URL; empty: the preset's.
+    endpoint: str = ""
+    # http/protobuf or grpc.
+    protocol: str = ""
+    # A value "env:NAME" is read from the engine's environment when it is sent. Others come back
+    # masked; a masked value that is sent leaves the one there is.
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    # gzip or none.
+    compression: str = ""
+    # Of traces, metrics, logs; none: traces.
+    signals: tuple[str, ...] = ()
+    # Of one request, 0: 10.
+    timeout_seconds: float = 0.0
+    # Rows that may wait for it, 0: the default. More are dropped, and counted as queue_full.
+    queue_limit: int = 0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterStatus:
+    """`citadel.wire.v1.ExporterStatus`."""
+
+    config: ExporterConfig | None = None
+    # idle, sending, retrying, failed, paused.
+    state: str = ""
+    revision: int = 0
+    queued: int = 0
+    # Spans, metric points and log records that were acknowledged, by signal.
+    sent: Mapping[str, int] = field(default_factory=dict[str, int])
+    # By cause: queue_full, rejected, unreachable, invalid, shutdown.
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+    retries: int = 0
+    bytes: int = 0
+    error: str = ""
+    last_success_unix_nanos: int = 0
+    last_failure_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListExportersRequest:
+    """`citadel.wire.v1.ListExportersRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListExportersReply:
+    """`citadel.wire.v1.ListExportersReply`."""
+
+    revision: int = 0
+    exporters: tuple[ExporterStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyExporterRequest:
+    """`citadel.wire.v1.ApplyExporterRequest`."""
+
+    config: ExporterConfig | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveExporterRequest:
+    """`citadel.wire.v1.RemoveExporterRequest`."""
+
+    name: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveExporterReply:
+    """`citadel.wire.v1.RemoveExporterReply`."""
+
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestExporterRequest:
+    """`citadel.wire.v1.TestExporterRequest`."""
+
+    config: ExporterConfig | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestExporterReply:
+    """`citadel.wire.v1.TestExporterReply`."""
+
+    ok: bool = False
+    # The trace that was sent: 32 hex digits.
+    trace_id: str = ""
+    # What came back: "200 OK", "UNAUTHENTICATED: no such key".
+    status: str = ""
+    detail: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+    # Where it was sent, after the preset was filled in.
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MissionKindsRequest:
     """`citadel.wire.v1.MissionKindsRequest`."""
 
@@ -779,6 +883,134 @@ class ReleasePoisonRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartRecordingRequest:
+    """`citadel.wire.v1.StartRecordingRequest`."""
+
+    # Empty: named after the time.
+    name: str = ""
+    # Ends by itself; 0: when it is stopped, or at its size.
+    seconds: float = 0.0
+    # 0: 1 GiB.
+    max_bytes: int = 0
+    # The seconds that the flight recorder holds of what was before.
+    before_seconds: float = 0.0
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStatus:
+    """`citadel.wire.v1.RecordingStatus`."""
+
+    name: str = ""
+    # recording or incident.
+    kind: str = ""
+    # recording, done, failed.
+    state: str = ""
+    # Where the engine keeps it.
+    path: str = ""
+    since_unix_nanos: int = 0
+    until_unix_nanos: int = 0
+    rows: int = 0
+    bytes: int = 0
+    # Rows that it could not take, because its queue was full or the disk was.
+    dropped: int = 0
+    # Of an incident: the trigger's id, and what it saw.
+    trigger: str = ""
+    cause: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRecordingRequest:
+    """`citadel.wire.v1.StopRecordingRequest`."""
+
+    name: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRecordingsRequest:
+    """`citadel.wire.v1.ListRecordingsRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRecordingsReply:
+    """`citadel.wire.v1.ListRecordingsReply`."""
+
+    recordings: tuple[RecordingStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRecordingRequest:
+    """`citadel.wire.v1.RemoveRecordingRequest`."""
+
+    name: str = ""
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveRecordingReply:
+    """`citadel.wire.v1.RemoveRecordingReply`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRecordingRequest:
+    """`citadel.wire.v1.FetchRecordingRequest`."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingChunk:
+    """`citadel.wire.v1.RecordingChunk`."""
+
+    offset: int = 0
+    total: int = 0
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """When the flight recorder keeps what it holds as an incident."""
+
+    id: str = ""
+    # p99_over, flag_at_or_above, pool_starved, worker_crash.
+    when: str = ""
+    # Of p99_over: seconds. Of flag_at_or_above: a score from 0 to 1. Of pool_starved: how many
+    # seconds the oldest command waits.
+    threshold: float = 0.0
+    # A glob over pools or names of durations; empty: all.
+    subject: str = ""
+    enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triggers:
+    """`citadel.wire.v1.Triggers`."""
+
+    revision: int = 0
+    triggers: tuple[Trigger, ...] = ()
+    # What an incident keeps, in seconds.
+    before_seconds: float = 0.0
+    after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTriggersRequest:
+    """`citadel.wire.v1.GetTriggersRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTriggersRequest:
+    """`citadel.wire.v1.SetTriggersRequest`."""
+
+    triggers: tuple[Trigger, ...] = ()
+    before_seconds: float = 0.0
+    after_seconds: float = 0.0
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetSamplingRequest:
     """`citadel.wire.v1.GetSamplingRequest`."""
 
@@ -796,6 +1028,12 @@ class SamplingPolicy:
     actor: str = ""
     reason: str = ""
     time_unix_nanos: int = 0
+    # What is kept whatever the rules say.
+    keep: tuple[KeepRule, ...] = ()
+    # Before all rules, the newest first, each until it expires.
+    overrides: tuple[SamplingOverride, ...] = ()
+    # What is odd about it: rules that matched nothing so far, rules that nothing can reach.
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -812,6 +1050,38 @@ class SamplingRule:
     name: str = ""
     # Share of traces that is kept, 0 to 1; both exact.
     rate: float = 0.0
+    # A ceiling in spans a second instead of a rate; 0: none, the rate holds.
+    spans_per_second: float = 0.0
+    # A glob over events' names: the rule is then for events, and no trace.
+    event: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRule:
+    """Keeps a whole trace although its rule drops it. Its spans are held until its root ends."""
+
+    id: str = ""
+    # error, guard (a guard flagged, redacted or blocked), slower_than, slower_than_p99 (of its
+    # kind: the root span's name).
+    when: str = ""
+    # Of slower_than: how long a root may take, in seconds.
+    seconds: float = 0.0
+    # Globs over the root span; an empty one matches all.
+    mission_class: str = ""
+    mission: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingOverride:
+    """A rule for a while, with an owner who answers for it."""
+
+    id: str = ""
+    rule: SamplingRule | None = None
+    owner: str = ""
+    reason: str = ""
+    since_unix_nanos: int = 0
+    expires_unix_nanos: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -819,6 +1089,28 @@ class ApplySamplingRequest:
     """`citadel.wire.v1.ApplySamplingRequest`."""
 
     rules: tuple[SamplingRule, ...] = ()
+    change: Change | None = None
+    keep: tuple[KeepRule, ...] = ()
+    # False: the keep-rules stay as they are, whatever `keep` says.
+    sets_keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideSamplingRequest:
+    """`citadel.wire.v1.OverrideSamplingRequest`."""
+
+    rule: SamplingRule | None = None
+    # How long it lasts, in seconds: up to 30 days.
+    seconds: float = 0.0
+    # Its owner is the change's actor; a reason is a must.
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevertSamplingRequest:
+    """`citadel.wire.v1.RevertSamplingRequest`."""
+
+    override_id: str = ""
     change: Change | None = None
 
 
@@ -829,6 +1121,9 @@ class PreviewSamplingRequest:
     rules: tuple[SamplingRule, ...] = ()
     # At most 60; 0: 5.
     minutes: int = 0
+    keep: tuple[KeepRule, ...] = ()
+    # False: the keep-rules in force.
+    sets_keep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -843,6 +1138,93 @@ class SamplingPreview:
     flagged_lost: int = 0
     # Traces of each rule, by its id; those that none matches under "default".
     matched: Mapping[str, int] = field(default_factory=dict[str, int])
+    # Spans and bytes of them; of traces that were not recorded, estimated from those of their kind.
+    spans_now: int = 0
+    spans_then: int = 0
+    bytes_now: int = 0
+    bytes_then: int = 0
+    # 95 % interval of kept_then: the same number twice where the rules decide by rate alone.
+    kept_then_low: int = 0
+    kept_then_high: int = 0
+    spans_then_low: int = 0
+    spans_then_high: int = 0
+    # Some traces that the change would decide otherwise, at most 20.
+    examples: tuple[PreviewExample, ...] = ()
+    # Rules whose globs matched nothing, by id.
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewExample:
+    """`citadel.wire.v1.PreviewExample`."""
+
+    # 32 hex digits.
+    trace_id: str = ""
+    name: str = ""
+    mission: str = ""
+    kept_now: bool = False
+    kept_then: bool = False
+    # The rule that would decide; "default" when none matches.
+    rule_id: str = ""
+    time_unix_nanos: int = 0
+    # With an error or a guard's flag.
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyRequest:
+    """`citadel.wire.v1.WhyRequest`."""
+
+    # One of the two. 32 hex digits.
+    trace_id: str = ""
+    command_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyReply:
+    """`citadel.wire.v1.WhyReply`."""
+
+    trace_id: str = ""
+    # kept, dropped, undecided or unknown.
+    fate: str = ""
+    # A word of citadel.vocabulary.DROP_CAUSES or KEEP_CAUSES.
+    cause: str = ""
+    # A sentence for people.
+    explanation: str = ""
+    # The rule, keep-rule or override that decided; empty when none did.
+    rule_id: str = ""
+    # The policy's revision then; who set it, when, and why.
+    revision: int = 0
+    actor: str = ""
+    reason: str = ""
+    set_unix_nanos: int = 0
+    decided_unix_nanos: int = 0
+    # The rate that held, and the two 56-bit numbers that were compared: kept when
+    # randomness >= threshold.
+    rate: float = 0.0
+    randomness: int = 0
+    threshold: int = 0
+    # The root span as rules saw it.
+    mission_class: str = ""
+    mission: str = ""
+    sentinel: str = ""
+    pool: str = ""
+    source: str = ""
+    name: str = ""
+    # What else befell its spans: exporters that lost them, spans lost to a full queue.
+    also: tuple[str, ...] = ()
+    # Stretches of which the engine cannot know, because it was killed: of "crash_window".
+    windows: tuple[CrashWindow, ...] = ()
+    # How far back every trace is known.
+    known_since_unix_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashWindow:
+    """`citadel.wire.v1.CrashWindow`."""
+
+    since_unix_nanos: int = 0
+    until_unix_nanos: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1004,6 +1386,10 @@ class LedgerReply:
     kept: int = 0
     in_flight: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+    # started - kept - dropped - in flight: 0, or the engine lost count.
+    residual: int = 0
+    # Of those in flight: held until their trace's fate is known.
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,11 +38,16 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
             # A span, once when it ends (for watchers also when it starts, with end_ns 0).
             # kind and status are OpenTelemetry's numbers; source is client, api, engine, sentinel,
             # guard, provider, pool, worker or user; service is the lane: pool, worker, Sentinel.
+            # links: JSON list of {trace_id, span_id, attributes}. threshold: OTel's th, how many of
+            # 2^56 random traces are rejected where this one is kept: it stands for
+            # 2^56 / (2^56 - threshold). 2^56: only a keep-rule kept it, it stands for none.
+            # trace_state: W3C's, of other vendors; ours is made from the threshold where it leaves.
             _topic(
                 "span",
                 "trace_hi:u8 trace_lo:u8 span_id:u8 parent_id:u8 start_ns:i8 end_ns:i8 kind:u1"
                 " status:u1 name:str source:str service:str mission:str mission_class:str"
-                " sentinel:str pool:str attributes:str events:str",
+                " sentinel:str pool:str attributes:str events:str links:str status_message:str"
+                " trace_state:str threshold:u8",
             ),
             # severity: debug, info, warning, error. name: from the catalogue. attributes: JSON.
             _topic(
@@ -102,10 +107,12 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 " mission:str sentinel:str trace_hi:u8 trace_lo:u8 reasons:str excerpt:str"
                 " failure:str",
             ),
-            # The policy in force; rules and layers are JSON lists of the wire's messages.
+            # The policy in force; rules, keep, overrides, warnings and layers are JSON lists of the
+            # wire's messages.
             _topic(
                 "sampling",
-                "name:str revision:u8 rules:str actor:str reason:str time_ns:i8",
+                "name:str revision:u8 rules:str actor:str reason:str time_ns:i8 keep:str"
+                " overrides:str warnings:str",
                 key="name",
             ),
             _topic(
@@ -117,6 +124,21 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 "audit",
                 "seq:u8 time_ns:i8 actor:str action:str subject:str before:str after:str reason:str"
                 " hash:str",
+            ),
+            # state: idle, sending, retrying, failed, paused or gone. signals, dropped: JSON.
+            _topic(
+                "exporter",
+                "name:str state:str preset:str endpoint:str protocol:str compression:str"
+                " signals:str revision:u8 queued:u8 sent:u8 dropped:str retries:u8 bytes:u8"
+                " error:str last_success_ns:i8 last_failure_ns:i8 time_ns:i8",
+                key="name",
+            ),
+            # kind: recording or incident. state: recording, done, failed or gone.
+            _topic(
+                "recording",
+                "name:str kind:str state:str path:str since_ns:i8 until_ns:i8 rows:u8 bytes:u8"
+                " dropped:u8 trigger:str cause:str error:str",
+                key="name",
             ),
             # Exact counts since start, before any sampling: the rows of /metrics.
             _topic("counter", "name:str labels:str value:f8 time_ns:i8", key="name labels"),

@@ -1,94 +1,219 @@
 """Service Sampling: the policy that says which traces are kept. Loop thread only.
 
-Also puts each new policy in force: the sampler takes it at once, watchers see it.
+Also puts each new policy in force: the sampler takes it at once, watchers see it. Overrides end by
+themselves: `run` puts a policy without them in force when their time is over, also when it was over
+before the engine started.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
-from citadel.errors import InvalidRequest
+from citadel.errors import Conflict, InvalidRequest, NotFound
 from citadel.wire.messages import (
     ApplySamplingRequest,
+    Change,
     GetSamplingRequest,
+    OverrideSamplingRequest,
     PreviewSamplingRequest,
+    RevertSamplingRequest,
+    SamplingOverride,
     SamplingPolicy,
     SamplingPreview,
-    SamplingRule,
+    WhyReply,
+    WhyRequest,
 )
 from engine.api.dispatch import Call
 from engine.storage.versioned import Versioned, VersionedDocument
 from engine.telemetry.hub import LiveHub
+from engine.telemetry.policy import (
+    MAX_OVERRIDE_SECONDS,
+    MAX_OVERRIDES,
+    Policy,
+    validated,
+    validated_keep,
+)
 from engine.telemetry.recorder import Recorder
-from engine.telemetry.sampling import validated
 
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 60
-Rules = tuple[SamplingRule, ...]
-
-
-def encode_rules(rules: Rules) -> list[dict[str, Any]]:
-    """Rules as JSON values."""
-    return [asdict(rule) for rule in rules]
-
-
-def decode_rules(values: Sequence[dict[str, Any]]) -> Rules:
-    """Rules from JSON values."""
-    return tuple(SamplingRule(**value) for value in values)
+SET_BY_ENGINE = "engine"
 
 
 class SamplingServicer:
     """Sampling's RPCs."""
 
     def __init__(
-        self, document: VersionedDocument[Rules], recorder: Recorder, hub: LiveHub
+        self,
+        document: VersionedDocument[Policy],
+        recorder: Recorder,
+        hub: LiveHub,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._document = document
         self._recorder = recorder
         self._hub = hub
+        self._clock = clock
+        self._changed = asyncio.Event()
         document.on_change.append(self._put_in_force)
 
     async def get(self, request: GetSamplingRequest, call: Call) -> SamplingPolicy:
         """The policy in force, or an earlier one."""
         del call
-        return _policy(await self._document.get(request.revision))
+        return self._policy(await self._document.get(request.revision))
 
     async def apply(self, request: ApplySamplingRequest, call: Call) -> SamplingPolicy:
-        """Puts another policy in force."""
-        change = request.change
-        applied = await self._document.apply(
-            validated(request.rules),
-            based_on=change.revision if change else 0,
-            actor=call.actor(change),
-            reason=change.reason if change else "",
+        """Puts other rules and keep-rules in force."""
+        rules = validated(request.rules)
+        keep = validated_keep(request.keep) if request.sets_keep else None
+
+        def changed(policy: Policy) -> Policy:
+            return replace(policy, rules=rules, keep=policy.keep if keep is None else keep)
+
+        return await self._change(changed, request.change, call)
+
+    async def override(self, request: OverrideSamplingRequest, call: Call) -> SamplingPolicy:
+        """Puts a rule before all others, for a while."""
+        change, rule = request.change, request.rule
+        if rule is None:
+            raise InvalidRequest("an override needs a rule", subject="rule")
+        if not 0 < request.seconds <= MAX_OVERRIDE_SECONDS:
+            raise InvalidRequest(
+                f"an override of {request.seconds:g} s has no end that it can have",
+                subject="seconds",
+                remedy=f"More than 0, at most {MAX_OVERRIDE_SECONDS:g}",
+            )
+        if change is None or not change.reason.strip():
+            raise InvalidRequest("an override needs a reason", subject="reason")
+        validated([rule])
+        now = self._clock()
+        made = SamplingOverride(
+            id=rule.id,
+            rule=rule,
+            owner=call.actor(change),
+            reason=change.reason,
+            since_unix_nanos=now,
+            expires_unix_nanos=now + round(request.seconds * 1e9),
         )
-        return _policy(applied)
+
+        def changed(policy: Policy) -> Policy:
+            if any(each.id == made.id for each in policy.overrides):
+                raise Conflict(
+                    f"there is an override {made.id} already",
+                    subject=made.id,
+                    remedy="Revert it first, or give another id",
+                )
+            if len(policy.overrides) >= MAX_OVERRIDES:
+                raise InvalidRequest(f"there are {MAX_OVERRIDES} overrides already")
+            return replace(policy, overrides=(*policy.overrides, made))
+
+        return await self._change(changed, change, call)
+
+    async def revert(self, request: RevertSamplingRequest, call: Call) -> SamplingPolicy:
+        """Ends an override."""
+
+        def changed(policy: Policy) -> Policy:
+            left = tuple(each for each in policy.overrides if each.id != request.override_id)
+            if len(left) == len(policy.overrides):
+                known = ", ".join(each.id for each in policy.overrides)
+                raise NotFound(
+                    f"there is no override {request.override_id!r}",
+                    subject=request.override_id,
+                    remedy=f"There are {known}" if known else "There are none",
+                )
+            return replace(policy, overrides=left)
+
+        return await self._change(changed, request.change, call)
 
     async def preview(self, request: PreviewSamplingRequest, call: Call) -> SamplingPreview:
         """What a policy would have kept of the last minutes' traces."""
         del call
         minutes = checked_minutes(request.minutes)
-        since = time.time_ns() - minutes * 60_000_000_000
+        since = self._clock() - minutes * 60_000_000_000
         return self._recorder.sampler.preview(request.rules, since)
 
-    def _put_in_force(self, current: Versioned[Rules]) -> None:
-        self._recorder.sampler.replace(current.body)
-        rules = json.dumps(encode_rules(current.body))
+    async def why(self, request: WhyRequest, call: Call) -> WhyReply:
+        """Whether a trace was kept, and by whose decision."""
+        del request, call
+        raise NotFound("not yet")
+
+    async def run(self) -> None:
+        """Ends overrides when their time is over; until cancelled."""
+        while True:
+            await self._expire()
+            ends = [each.expires_unix_nanos for each in self._document.current.body.overrides]
+            self._changed.clear()
+            try:
+                async with asyncio.timeout((min(ends) - self._clock()) / 1e9 if ends else None):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _expire(self) -> None:
+        now = self._clock()
+        over = [
+            each.id
+            for each in self._document.current.body.overrides
+            if each.expires_unix_nanos <= now
+        ]
+        if not over:
+            return
+        body = self._document.current.body
+        left = tuple(each for each in body.overrides if each.id not in over)
+        # Another change may come first: then it is tried again on what that has put in force.
+        try:
+            await self._document.apply(
+                replace(body, overrides=left),
+                based_on=self._document.current.revision,
+                actor=SET_BY_ENGINE,
+                reason=f"override {', '.join(over)} expired",
+            )
+        except Conflict:
+            self._changed.set()
+
+    async def _change(
+        self, changed: Callable[[Policy], Policy], change: Change | None, call: Call
+    ) -> SamplingPolicy:
+        """Puts in force what a change makes of the present policy.
+
+        Raises:
+            Conflict: another revision is in force than the one the change was based on.
+        """
+        current = self._document.current
+        based_on = change.revision if change and change.revision else current.revision
+        applied = await self._document.apply(
+            changed(current.body),
+            based_on=based_on,
+            actor=call.actor(change),
+            reason=change.reason if change else "",
+        )
+        if call.span is not None:
+            call.span.event("sampling.changed", **{"citadel.sampling.revision": applied.revision})
+        return self._policy(applied)
+
+    def _put_in_force(self, current: Versioned[Policy]) -> None:
+        policy = current.body
+        self._recorder.sampler.put(policy)
         self._hub.publish(
             "sampling",
             (
                 "sampling",
                 current.revision,
-                rules,
+                _json(policy.rules),
                 current.actor,
                 current.reason,
                 current.time_ns,
+                _json(policy.keep),
+                _json(policy.overrides),
+                "[]",
             ),
         )
+        self._changed.set()
         if current.revision > 1:
             self._recorder.event(
                 "sampling.changed",
@@ -96,6 +221,18 @@ class SamplingServicer:
                 message=f"by {current.actor}: {current.reason}".removesuffix(": "),
                 revision=current.revision,
             )
+
+    def _policy(self, versioned: Versioned[Policy]) -> SamplingPolicy:
+        policy = versioned.body
+        return SamplingPolicy(
+            revision=versioned.revision,
+            rules=policy.rules,
+            actor=versioned.actor,
+            reason=versioned.reason,
+            time_unix_nanos=versioned.time_ns,
+            keep=policy.keep,
+            overrides=policy.overrides,
+        )
 
 
 def checked_minutes(minutes: int) -> int:
@@ -111,11 +248,5 @@ def checked_minutes(minutes: int) -> int:
     return minutes or DEFAULT_MINUTES
 
 
-def _policy(versioned: Versioned[Rules]) -> SamplingPolicy:
-    return SamplingPolicy(
-        revision=versioned.revision,
-        rules=versioned.body,
-        actor=versioned.actor,
-        reason=versioned.reason,
-        time_unix_nanos=versioned.time_ns,
-    )
+def _json(values: Sequence[Any]) -> str:
+    return json.dumps([asdict(value) for value in values])

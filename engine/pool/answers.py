@@ -6,8 +6,8 @@ from typing import Any
 
 from citadel.errors import CitadelError
 from engine.pool.hosting import error_from
+from engine.telemetry.policy import Root
 from engine.telemetry.recorder import Recorder
-from engine.telemetry.sampling import Root
 
 
 def error_of(item: list[Any], command: str, worker: str) -> CitadelError:

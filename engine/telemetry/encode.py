@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from citadel.trace import SpanContext
 from engine.telemetry.redact import redact, redact_text
 
 MAX_ATTRIBUTES = 128
@@ -21,14 +23,18 @@ MAX_TEXT = 8_192
 MAX_JSON = 65_536
 """All attributes, or all events, of a span, in characters of JSON; beyond it none is kept."""
 MAX_NAME = 256
+MAX_LINKS = 128
+MAX_TRACE_STATE = 512
+"""W3C's; a longer one is not handed on."""
 
-ATTRIBUTES, EVENTS = 15, 16
+ATTRIBUTES, EVENTS, LINKS = 15, 16, 17
 """Columns of topic `span`."""
 
 Row = tuple[Any, ...]
 Event = tuple[str, int, Mapping[str, Any]]
 """Name, time, attributes."""
 
+_TRACE_ID, _SPAN_ID = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{16}")
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -57,13 +63,30 @@ def events_json(events: Sequence[Event]) -> str:
     return _encode([{**shown[0], "attributes": note}])
 
 
+def links_json(links: Sequence[SpanContext]) -> str:
+    """Links to other spans as a JSON list of {trace_id, span_id, attributes}, up to MAX_LINKS."""
+    if not links:
+        return "[]"
+    return _encode(
+        [
+            {"trace_id": link.trace_hex, "span_id": f"{link.span_id:016x}", "attributes": {}}
+            for link in links[:MAX_LINKS]
+        ]
+    )
+
+
 def foreign_row(row: Sequence[Any]) -> Row:
     """The row of a span that another process recorded, made safe."""
+    links, message, trace_state, threshold = row[LINKS:]
     return (
         *row[:8],
         *map(clean, row[8:ATTRIBUTES]),
         _checked_attributes(row[ATTRIBUTES]),
         _checked_events(row[EVENTS]),
+        _checked_links(links),
+        clean_text(message),
+        trace_state if len(trace_state) <= MAX_TRACE_STATE and trace_state.isascii() else "",
+        threshold,
     )
 
 
@@ -130,6 +153,26 @@ def _checked_events(text: Any) -> str:
         return "[]"
     value = _parsed(text)
     return events_json([_event(item) for item in value] if isinstance(value, list) else [])
+
+
+def _checked_links(text: Any) -> str:
+    """Links whose ids are ids; the others are not kept."""
+    if text in ("", "[]"):
+        return "[]"
+    value = _parsed(text)
+    links = [_link(item) for item in value[:MAX_LINKS]] if isinstance(value, list) else []
+    text = _json([link for link in links if link])
+    return text if len(text) <= MAX_JSON else "[]"
+
+
+def _link(item: Any) -> dict[str, Any] | None:
+    fields: dict[str, Any] = item if isinstance(item, dict) else {}
+    trace_id, span_id = str(fields.get("trace_id", "")), str(fields.get("span_id", ""))
+    attributes = fields.get("attributes")
+    if not _TRACE_ID.fullmatch(trace_id) or not _SPAN_ID.fullmatch(span_id):
+        return None
+    known = redact(_limited(attributes)) if isinstance(attributes, dict) else {}
+    return {"trace_id": trace_id, "span_id": span_id, "attributes": known}
 
 
 def _event(item: Any) -> Event:

@@ -24,12 +24,15 @@ def sound(row: Sequence[Any]) -> Row | None:
     """The row as topic `span` can carry it, or None when it makes no sense."""
     if len(row) != len(COLUMNS) or not all(isinstance(value, int) for value in row[:8]):
         return None
-    hi, lo, span_id, parent_id, start_ns, end_ns, kind, status, name, source, *texts = row
+    hi, lo, span_id, parent_id, start_ns, end_ns, kind, status, name, source, *texts = row[:-1]
+    threshold = row[-1]
     ids = (hi, lo, span_id, parent_id)
     if not all(0 <= number < _IDS for number in ids) or not (hi or lo) or not span_id:
         return None
     if not 0 < start_ns <= end_ns < _TIMES or not all(isinstance(text, str) for text in texts):
         return None
+    if not isinstance(threshold, int) or not 0 <= threshold <= 2**56:
+        threshold = 0
     return (
         *ids,
         start_ns,
@@ -39,4 +42,5 @@ def sound(row: Sequence[Any]) -> Row | None:
         str(name),
         source if source in _SOURCES else "user",
         *texts,
+        threshold,
     )

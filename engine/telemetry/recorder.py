@@ -23,7 +23,8 @@ from engine.telemetry.counter import Counter, CounterKey
 from engine.telemetry.encode import Row, attributes_json, clean, clean_text, foreign_row
 from engine.telemetry.histogram import Histogram
 from engine.telemetry.ingest import COLUMNS, sound
-from engine.telemetry.sampling import RANDOM_MASK, Root, RootTuple, Sampler
+from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple
+from engine.telemetry.sampling import Sampler
 from engine.telemetry.span import MASK64, Span, UnkeptSpan, current_span
 
 QUEUE_LIMIT = 65_536

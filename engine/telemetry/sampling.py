@@ -8,94 +8,27 @@ are exact. The first rule that matches decides; when none does, the trace is kep
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
-from citadel.errors import InvalidRequest
 from citadel.wire.messages import SamplingPreview, SamplingRule
+from engine.telemetry.policy import (
+    DEFAULT_RULES,
+    KEEP_ALL,
+    RANDOM_MASK,
+    Policy,
+    Root,
+    RootTuple,
+    match,
+    threshold,
+    validated,
+)
 
-RANDOM_BITS = 56
 REMEMBERED_ROOTS = 65_536
 """Decisions that are remembered, at least: for spans still to come, and for previews. At most it is
 four times as many: they are forgotten many at a time, which costs nothing a trace."""
-MAX_RULES = 256
 _MATCHES_REMEMBERED = 4_096
-_KEEP_ALL = 0
-DEFAULT_RULES = (
-    SamplingRule(id="critical", mission_class="critical", rate=1.0),
-    SamplingRule(id="training", mission_class="training", rate=0.1),
-)
-RANDOM_MASK = 2**RANDOM_BITS - 1
-
-
-class Root(NamedTuple):
-    """What rules match: the attributes of the first span that was seen of a trace."""
-
-    mission_class: str = ""
-    mission: str = ""
-    sentinel: str = ""
-    pool: str = ""
-    source: str = ""
-    name: str = ""
-
-
-RootTuple = tuple[str, str, str, str, str, str]
-"""A Root, or a plain tuple of the same texts, which is made faster."""
 Decision = tuple[int, int, RootTuple, bool]
 """Of which trace, when it was made, about what, and whether the trace is kept."""
-
-
-def threshold(rate: float) -> int:
-    """Traces whose 56 random bits are below it are dropped: 0 for rate 1, 2^56 for rate 0."""
-    return round((1.0 - rate) * 2**RANDOM_BITS)
-
-
-def validated(rules: Iterable[SamplingRule]) -> tuple[SamplingRule, ...]:
-    """The rules, when each has an id of its own and a rate from 0 to 1.
-
-    Raises:
-        InvalidRequest: names the rule and what is wrong with it.
-    """
-    checked = tuple(rules)
-    if len(checked) > MAX_RULES:
-        raise InvalidRequest(f"{len(checked)} sampling rules are more than {MAX_RULES}")
-    seen: set[str] = set()
-    for number, rule in enumerate(checked, 1):
-        name = rule.id or f"number {number}"
-        if not rule.id or rule.id in seen:
-            raise InvalidRequest(
-                f"sampling rule {name} has {'no' if not rule.id else 'a repeated'} id",
-                subject=name,
-                remedy="Give each rule an id of its own",
-            )
-        if not 0.0 <= rule.rate <= 1.0:
-            raise InvalidRequest(
-                f"the rate of sampling rule {name} is {rule.rate}, not from 0 to 1", subject=name
-            )
-        seen.add(rule.id)
-    return checked
-
-
-def match(rules: Sequence[SamplingRule], root: Root) -> SamplingRule | None:
-    """The first rule whose globs all fit."""
-    for rule in rules:
-        if (
-            (not rule.mission_class or fnmatchcase(root.mission_class, rule.mission_class))
-            and (not rule.mission or fnmatchcase(root.mission, rule.mission))
-            and (not rule.sentinel or fnmatchcase(root.sentinel, rule.sentinel))
-            and (not rule.pool or fnmatchcase(root.pool, rule.pool))
-            and (not rule.source or fnmatchcase(root.source, rule.source))
-            and (not rule.name or fnmatchcase(root.name, rule.name))
-        ):
-            return rule
-    return None
-
-
-def decide(rules: Sequence[SamplingRule], trace_id: int, root: Root) -> bool:
-    """Whether the trace is kept."""
-    rule = match(rules, root)
-    return rule is None or (trace_id & RANDOM_MASK) >= threshold(rule.rate)
 
 
 class Sampler:
@@ -115,9 +48,10 @@ class Sampler:
         self.caches: list[dict[str, tuple[RootTuple, int]]] = []
         """Where others keep thresholds that they asked for; emptied when the rules change."""
 
-    def replace(self, rules: Iterable[SamplingRule]) -> None:
-        """Puts other rules in force, for traces that begin from now on."""
-        self.rules = validated(rules)
+    def put(self, policy: Policy) -> None:
+        """Puts another policy in force, for traces that begin from now on."""
+        validated(policy.rules)
+        self.rules = tuple(rule for rule, _ in policy.ordered())
         for cache in (self._thresholds, *self.caches):
             cache.clear()
 
@@ -151,7 +85,7 @@ class Sampler:
         limit = self._thresholds.get(root)
         if limit is None:  # found once for all roots that look the same
             rule = match(self.rules, Root(*root))
-            limit = _KEEP_ALL if rule is None else threshold(rule.rate)
+            limit = KEEP_ALL if rule is None else threshold(rule.rate)
             if len(self._thresholds) >= _MATCHES_REMEMBERED:
                 self._thresholds.clear()
             self._thresholds[root] = limit

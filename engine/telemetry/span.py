@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from citadel.trace import SpanContext
 from citadel.vocabulary import STATUS_ERROR, STATUS_UNSET
-from engine.telemetry.encode import Row, attributes_json, clean, events_json
+from engine.telemetry.encode import (
+    Row,
+    attributes_json,
+    clean,
+    clean_text,
+    events_json,
+    links_json,
+)
 
 if TYPE_CHECKING:
     from engine.telemetry.recorder import Recorder
@@ -52,7 +59,10 @@ class Span:
         "span_id",
         "start_ns",
         "status",
+        "status_message",
+        "threshold",
         "trace_id",
+        "trace_state",
     )
 
     def __init__(
@@ -83,6 +93,8 @@ class Span:
         self.links: Sequence[SpanContext]
         self.end_ns = 0
         self.status = STATUS_UNSET
+        self.status_message = self.trace_state = ""
+        self.threshold = 0
         self.events: list[tuple[str, int, dict[str, Any]]] | None = None
         self.announced = False
         self._context: SpanContext | None = None
@@ -92,7 +104,7 @@ class Span:
     def context(self) -> SpanContext:
         """Ids and whether the trace is kept, to hand on."""
         if self._context is None:
-            self._context = SpanContext(self.trace_id, self.span_id, self.sampled)
+            self._context = SpanContext(self.trace_id, self.span_id, self.sampled, self.trace_state)
         return self._context
 
     def set(self, key: str, value: str | float | bool) -> None:
@@ -111,6 +123,7 @@ class Span:
         self.status = STATUS_ERROR
         kind = type(error).__qualname__ if isinstance(error, BaseException) else "error"
         self.set("error.type", kind)
+        self.status_message = str(error)
         self._add("exception", {"exception.type": kind, "exception.message": str(error)})
 
     def end(self, end_ns: int | None = None) -> None:
@@ -137,10 +150,6 @@ class Span:
 
     def row(self) -> Row:
         """The columns of topic `span`."""
-        attributes = self.attributes
-        if self.links:
-            links = [f"{link.trace_hex}-{link.span_id:016x}" for link in self.links]
-            attributes = {**attributes, "citadel.links": links}
         return (
             self.trace_id >> 64,
             self.trace_id & MASK64,
@@ -157,8 +166,12 @@ class Span:
             clean(self.mission_class),
             clean(self.sentinel),
             clean(self.pool),
-            attributes_json(attributes),
+            attributes_json(self.attributes),
             events_json(self.events or ()),
+            links_json(self.links),
+            clean_text(self.status_message),
+            self.trace_state,
+            self.threshold,
         )
 
     def _add(self, name: str, attributes: dict[str, Any]) -> None:

@@ -14,13 +14,14 @@ from typing import Any
 from citadel.vocabulary import STATUS_ERROR
 from engine.telemetry.encode import ATTRIBUTES, Row
 
-VERSION = 2
+VERSION = 3
 
 SPAN_COLUMNS = (
     "trace_hi, trace_lo, span_id, parent_id, start_ns, end_ns, kind, status, name, source, service,"
-    " mission, mission_class, sentinel, pool, attributes, events"
+    " mission, mission_class, sentinel, pool, attributes, events, links, status_message,"
+    " trace_state, threshold"
 )
-INSERT_SPAN = f"INSERT INTO span ({SPAN_COLUMNS}, flagged) VALUES ({', '.join('?' * 18)})"  # noqa: S608 - constants
+INSERT_SPAN = f"INSERT INTO span ({SPAN_COLUMNS}, flagged) VALUES ({', '.join('?' * 22)})"  # noqa: S608 - constants
 
 # A trace is named by its root span; until that has come, by the span that began first.
 UPSERT_TRACE = """
@@ -50,6 +51,8 @@ CREATE TABLE IF NOT EXISTS span (
   kind INTEGER NOT NULL, status INTEGER NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL,
   service TEXT NOT NULL, mission TEXT NOT NULL, mission_class TEXT NOT NULL,
   sentinel TEXT NOT NULL, pool TEXT NOT NULL, attributes TEXT NOT NULL, events TEXT NOT NULL,
+  links TEXT NOT NULL, status_message TEXT NOT NULL, trace_state TEXT NOT NULL,
+  threshold INTEGER NOT NULL,
   flagged INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS span_by_trace ON span (trace_hi, trace_lo, start_ns);

@@ -58,7 +58,7 @@ async def test_sampling_is_applied_at_once_and_audited(client: Client) -> None:
     with pytest.raises(Conflict) as stale:
         await client.sampling.apply(before.rules, revision=before.revision)
     assert stale.value.details["current"] == str(applied.revision)
-    assert json.loads(stale.value.details["body"])[0]["id"] == "none"
+    assert json.loads(stale.value.details["body"])["rules"][0]["id"] == "none"
     with pytest.raises(InvalidRequest, match="2"):
         await client.sampling.apply((SamplingRule(id="x", rate=2.0),))
     undone = await client.sampling.apply(before.rules, revision=applied.revision, reason="undo")

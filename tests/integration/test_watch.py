@@ -100,7 +100,7 @@ async def test_a_slow_client_gets_coalesced_batches_or_an_explicit_gap(
 
 def _spans(trace: int, count: int) -> list[tuple[Any, ...]]:
     now = time.time_ns()
-    text = ("step", "client", "client", "", "", "", "", "{}", "[]")
+    text = ("step", "client", "client", "", "", "", "", "{}", "[]", "[]", "", "", 0)
     return [
         (1, trace + 1, span, 0 if span == 1 else 1, now - 1_000, now, 1, 0, *text)
         for span in range(1, count + 1)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from citadel.wire.v1 import common_pb2 as citadel_dot_wire_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63itadel/wire/v1/sampling.proto\x12\x0f\x63itadel.wire.v1\x1a\x1c\x63itadel/wire/v1/common.proto\"&\n\x12GetSamplingRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\x88\x01\n\x0eSamplingPolicy\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12,\n\x05rules\x18\x02 \x03(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x17\n\x0ftime_unix_nanos\x18\x05 \x01(\x03\"\x8e\x01\n\x0cSamplingRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rmission_class\x18\x02 \x01(\t\x12\x0f\n\x07mission\x18\x03 \x01(\t\x12\x10\n\x08sentinel\x18\x04 \x01(\t\x12\x0c\n\x04pool\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\x0c\n\x04rate\x18\x08 \x01(\x01\"m\n\x14\x41pplySamplingRequest\x12,\n\x05rules\x18\x01 \x03(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\'\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x17.citadel.wire.v1.Change\"W\n\x16PreviewSamplingRequest\x12,\n\x05rules\x18\x01 \x03(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\x0f\n\x07minutes\x18\x02 \x01(\r\"\xcc\x01\n\x0fSamplingPreview\x12\x0e\n\x06traces\x18\x01 \x01(\x04\x12\x10\n\x08kept_now\x18\x02 \x01(\x04\x12\x11\n\tkept_then\x18\x03 \x01(\x04\x12\x14\n\x0c\x66lagged_lost\x18\x04 \x01(\x04\x12>\n\x07matched\x18\x05 \x03(\x0b\x32-.citadel.wire.v1.SamplingPreview.MatchedEntry\x1a.\n\x0cMatchedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x32\xfe\x01\n\x08Sampling\x12K\n\x03Get\x12#.citadel.wire.v1.GetSamplingRequest\x1a\x1f.citadel.wire.v1.SamplingPolicy\x12O\n\x05\x41pply\x12%.citadel.wire.v1.ApplySamplingRequest\x1a\x1f.citadel.wire.v1.SamplingPolicy\x12T\n\x07Preview\x12\'.citadel.wire.v1.PreviewSamplingRequest\x1a .citadel.wire.v1.SamplingPreviewb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63itadel/wire/v1/sampling.proto\x12\x0f\x63itadel.wire.v1\x1a\x1c\x63itadel/wire/v1/common.proto\"&\n\x12GetSamplingRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\xf9\x01\n\x0eSamplingPolicy\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12,\n\x05rules\x18\x02 \x03(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x17\n\x0ftime_unix_nanos\x18\x05 \x01(\x03\x12\'\n\x04keep\x18\x06 \x03(\x0b\x32\x19.citadel.wire.v1.KeepRule\x12\x34\n\toverrides\x18\x07 \x03(\x0b\x32!.citadel.wire.v1.SamplingOverride\x12\x10\n\x08warnings\x18\x08 \x03(\t\"\xb7\x01\n\x0cSamplingRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rmission_class\x18\x02 \x01(\t\x12\x0f\n\x07mission\x18\x03 \x01(\t\x12\x10\n\x08sentinel\x18\x04 \x01(\t\x12\x0c\n\x04pool\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\x0c\n\x04rate\x18\x08 \x01(\x01\x12\x18\n\x10spans_per_second\x18\t \x01(\x01\x12\r\n\x05\x65vent\x18\n \x01(\t\"k\n\x08KeepRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04when\x18\x02 \x01(\t\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\x12\x15\n\rmission_class\x18\x04 \x01(\t\x12\x0f\n\x07mission\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\"\xa0\x01\n\x10SamplingOverride\x12\n\n\x02id\x18\x01 \x01(\t\x12+\n\x04rule\x18\x02 \x01(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x18\n\x10since_unix_nanos\x18\x05 \x01(\x03\x12\x1a\n\x12\x65xpires_unix_nanos\x18\x06 \x01(\x03\"\xa9\x01\n\x14\x41pplySamplingRequest\x12,\n\x05rules\x18\x01 \x03(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\'\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x17.citadel.wire.v1.Change\x12\'\n\x04keep\x18\x03 \x03(\x0b\x32\x19.citadel.wire.v1.KeepRule\x12\x11\n\tsets_keep\x18\x04 \x01(\x08\"\x80\x01\n\x17OverrideSamplingRequest\x12+\n\x04rule\x18\x01 \x01(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12\'\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x17.citadel.wire.v1.Change\"U\n\x15RevertSamplingRequest\x12\x13\n\x0boverride_id\x18\x01 \x01(\t\x12\'\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x17.citadel.wire.v1.Change\"\x93\x01\n\x16PreviewSamplingRequest\x12,\n\x05rules\x18\x01 \x03(\x0b\x32\x1d.citadel.wire.v1.SamplingRule\x12\x0f\n\x07minutes\x18\x02 \x01(\r\x12\'\n\x04keep\x18\x03 \x03(\x0b\x32\x19.citadel.wire.v1.KeepRule\x12\x11\n\tsets_keep\x18\x04 \x01(\x08\"\xc0\x03\n\x0fSamplingPreview\x12\x0e\n\x06traces\x18\x01 \x01(\x04\x12\x10\n\x08kept_now\x18\x02 \x01(\x04\x12\x11\n\tkept_then\x18\x03 \x01(\x04\x12\x14\n\x0c\x66lagged_lost\x18\x04 \x01(\x04\x12>\n\x07matched\x18\x05 \x03(\x0b\x32-.citadel.wire.v1.SamplingPreview.MatchedEntry\x12\x11\n\tspans_now\x18\x06 \x01(\x04\x12\x12\n\nspans_then\x18\x07 \x01(\x04\x12\x11\n\tbytes_now\x18\x08 \x01(\x04\x12\x12\n\nbytes_then\x18\t \x01(\x04\x12\x15\n\rkept_then_low\x18\n \x01(\x04\x12\x16\n\x0ekept_then_high\x18\x0b \x01(\x04\x12\x16\n\x0espans_then_low\x18\x0c \x01(\x04\x12\x17\n\x0fspans_then_high\x18\r \x01(\x04\x12\x31\n\x08\x65xamples\x18\x0e \x03(\x0b\x32\x1f.citadel.wire.v1.PreviewExample\x12\x11\n\tunmatched\x18\x0f \x03(\t\x1a.\n\x0cMatchedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xa1\x01\n\x0ePreviewExample\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07mission\x18\x03 \x01(\t\x12\x10\n\x08kept_now\x18\x04 \x01(\x08\x12\x11\n\tkept_then\x18\x05 \x01(\x08\x12\x0f\n\x07rule_id\x18\x06 \x01(\t\x12\x17\n\x0ftime_unix_nanos\x18\x07 \x01(\x03\x12\x0f\n\x07\x66lagged\x18\x08 \x01(\x08\"2\n\nWhyRequest\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x12\n\ncommand_id\x18\x02 \x01(\t\"\xbc\x03\n\x08WhyReply\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x61te\x18\x02 \x01(\t\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x04 \x01(\t\x12\x0f\n\x07rule_id\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12\r\n\x05\x61\x63tor\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x16\n\x0eset_unix_nanos\x18\t \x01(\x03\x12\x1a\n\x12\x64\x65\x63ided_unix_nanos\x18\n \x01(\x03\x12\x0c\n\x04rate\x18\x0b \x01(\x01\x12\x12\n\nrandomness\x18\x0c \x01(\x04\x12\x11\n\tthreshold\x18\r \x01(\x04\x12\x15\n\rmission_class\x18\x0e \x01(\t\x12\x0f\n\x07mission\x18\x0f \x01(\t\x12\x10\n\x08sentinel\x18\x10 \x01(\t\x12\x0c\n\x04pool\x18\x11 \x01(\t\x12\x0e\n\x06source\x18\x12 \x01(\t\x12\x0c\n\x04name\x18\x13 \x01(\t\x12\x0c\n\x04\x61lso\x18\x14 \x03(\t\x12-\n\x07windows\x18\x15 \x03(\x0b\x32\x1c.citadel.wire.v1.CrashWindow\x12\x1e\n\x16known_since_unix_nanos\x18\x16 \x01(\x03\"A\n\x0b\x43rashWindow\x12\x18\n\x10since_unix_nanos\x18\x01 \x01(\x03\x12\x18\n\x10until_unix_nanos\x18\x02 \x01(\x03\x32\xe7\x03\n\x08Sampling\x12K\n\x03Get\x12#.citadel.wire.v1.GetSamplingRequest\x1a\x1f.citadel.wire.v1.SamplingPolicy\x12O\n\x05\x41pply\x12%.citadel.wire.v1.ApplySamplingRequest\x1a\x1f.citadel.wire.v1.SamplingPolicy\x12T\n\x07Preview\x12\'.citadel.wire.v1.PreviewSamplingRequest\x1a .citadel.wire.v1.SamplingPreview\x12U\n\x08Override\x12(.citadel.wire.v1.OverrideSamplingRequest\x1a\x1f.citadel.wire.v1.SamplingPolicy\x12Q\n\x06Revert\x12&.citadel.wire.v1.RevertSamplingRequest\x1a\x1f.citadel.wire.v1.SamplingPolicy\x12=\n\x03Why\x12\x1b.citadel.wire.v1.WhyRequest\x1a\x19.citadel.wire.v1.WhyReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,17 +37,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSAMPLINGREQUEST']._serialized_start=81
   _globals['_GETSAMPLINGREQUEST']._serialized_end=119
   _globals['_SAMPLINGPOLICY']._serialized_start=122
-  _globals['_SAMPLINGPOLICY']._serialized_end=258
-  _globals['_SAMPLINGRULE']._serialized_start=261
-  _globals['_SAMPLINGRULE']._serialized_end=403
-  _globals['_APPLYSAMPLINGREQUEST']._serialized_start=405
-  _globals['_APPLYSAMPLINGREQUEST']._serialized_end=514
-  _globals['_PREVIEWSAMPLINGREQUEST']._serialized_start=516
-  _globals['_PREVIEWSAMPLINGREQUEST']._serialized_end=603
-  _globals['_SAMPLINGPREVIEW']._serialized_start=606
-  _globals['_SAMPLINGPREVIEW']._serialized_end=810
-  _globals['_SAMPLINGPREVIEW_MATCHEDENTRY']._serialized_start=764
-  _globals['_SAMPLINGPREVIEW_MATCHEDENTRY']._serialized_end=810
-  _globals['_SAMPLING']._serialized_start=813
-  _globals['_SAMPLING']._serialized_end=1067
+  _globals['_SAMPLINGPOLICY']._serialized_end=371
+  _globals['_SAMPLINGRULE']._serialized_start=374
+  _globals['_SAMPLINGRULE']._serialized_end=557
+  _globals['_KEEPRULE']._serialized_start=559
+  _globals['_KEEPRULE']._serialized_end=666
+  _globals['_SAMPLINGOVERRIDE']._serialized_start=669
+  _globals['_SAMPLINGOVERRIDE']._serialized_end=829
+  _globals['_APPLYSAMPLINGREQUEST']._serialized_start=832
+  _globals['_APPLYSAMPLINGREQUEST']._serialized_end=1001
+  _globals['_OVERRIDESAMPLINGREQUEST']._serialized_start=1004
+  _globals['_OVERRIDESAMPLINGREQUEST']._serialized_end=1132
+  _globals['_REVERTSAMPLINGREQUEST']._serialized_start=1134
+  _globals['_REVERTSAMPLINGREQUEST']._serialized_end=1219
+  _globals['_PREVIEWSAMPLINGREQUEST']._serialized_start=1222
+  _globals['_PREVIEWSAMPLINGREQUEST']._serialized_end=1369
+  _globals['_SAMPLINGPREVIEW']._serialized_start=1372
+  _globals['_SAMPLINGPREVIEW']._serialized_end=1820
+  _globals['_SAMPLINGPREVIEW_MATCHEDENTRY']._serialized_start=1774
+  _globals['_SAMPLINGPREVIEW_MATCHEDENTRY']._serialized_end=1820
+  _globals['_PREVIEWEXAMPLE']._serialized_start=1823
+  _globals['_PREVIEWEXAMPLE']._serialized_end=1984
+  _globals['_WHYREQUEST']._serialized_start=1986
+  _globals['_WHYREQUEST']._serialized_end=2036
+  _globals['_WHYREPLY']._serialized_start=2039
+  _globals['_WHYREPLY']._serialized_end=2483
+  _globals['_CRASHWINDOW']._serialized_start=2485
+  _globals['_CRASHWINDOW']._serialized_end=2550
+  _globals['_SAMPLING']._serialized_start=2553
+  _globals['_SAMPLING']._serialized_end=3040
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from citadel.wire.v1 import common_pb2 as citadel_dot_wire_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63itadel/wire/v1/traces.proto\x12\x0f\x63itadel.wire.v1\x1a\x1c\x63itadel/wire/v1/common.proto\"h\n\x13SearchTracesRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x18\n\x10since_unix_nanos\x18\x03 \x01(\x03\x12\x18\n\x10until_unix_nanos\x18\x04 \x01(\x03\"A\n\x11SearchTracesReply\x12,\n\x06traces\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\"#\n\x0fGetTraceRequest\x12\x10\n\x08trace_id\x18\x01 \x01(\t\"G\n\x05Trace\x12+\n\x05spans\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\x0f\n\rLedgerRequest\"\xab\x01\n\x0bLedgerReply\x12\x0f\n\x07started\x18\x01 \x01(\x04\x12\x0c\n\x04kept\x18\x02 \x01(\x04\x12\x11\n\tin_flight\x18\x03 \x01(\x04\x12:\n\x07\x64ropped\x18\x04 \x03(\x0b\x32).citadel.wire.v1.LedgerReply.DroppedEntry\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"A\n\x12IngestSpansRequest\x12+\n\x05spans\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\"$\n\x10IngestSpansReply\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r2\xb7\x02\n\x06Traces\x12R\n\x06Search\x12$.citadel.wire.v1.SearchTracesRequest\x1a\".citadel.wire.v1.SearchTracesReply\x12?\n\x03Get\x12 .citadel.wire.v1.GetTraceRequest\x1a\x16.citadel.wire.v1.Trace\x12\x46\n\x06Ledger\x12\x1e.citadel.wire.v1.LedgerRequest\x1a\x1c.citadel.wire.v1.LedgerReply\x12P\n\x06Ingest\x12#.citadel.wire.v1.IngestSpansRequest\x1a!.citadel.wire.v1.IngestSpansReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63itadel/wire/v1/traces.proto\x12\x0f\x63itadel.wire.v1\x1a\x1c\x63itadel/wire/v1/common.proto\"h\n\x13SearchTracesRequest\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x18\n\x10since_unix_nanos\x18\x03 \x01(\x03\x12\x18\n\x10until_unix_nanos\x18\x04 \x01(\x03\"A\n\x11SearchTracesReply\x12,\n\x06traces\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\"#\n\x0fGetTraceRequest\x12\x10\n\x08trace_id\x18\x01 \x01(\t\"G\n\x05Trace\x12+\n\x05spans\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\x0f\n\rLedgerRequest\"\xcb\x01\n\x0bLedgerReply\x12\x0f\n\x07started\x18\x01 \x01(\x04\x12\x0c\n\x04kept\x18\x02 \x01(\x04\x12\x11\n\tin_flight\x18\x03 \x01(\x04\x12:\n\x07\x64ropped\x18\x04 \x03(\x0b\x32).citadel.wire.v1.LedgerReply.DroppedEntry\x12\x10\n\x08residual\x18\x05 \x01(\x03\x12\x0c\n\x04held\x18\x06 \x01(\x04\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"A\n\x12IngestSpansRequest\x12+\n\x05spans\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\"$\n\x10IngestSpansReply\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r2\xb7\x02\n\x06Traces\x12R\n\x06Search\x12$.citadel.wire.v1.SearchTracesRequest\x1a\".citadel.wire.v1.SearchTracesReply\x12?\n\x03Get\x12 .citadel.wire.v1.GetTraceRequest\x1a\x16.citadel.wire.v1.Trace\x12\x46\n\x06Ledger\x12\x1e.citadel.wire.v1.LedgerRequest\x1a\x1c.citadel.wire.v1.LedgerReply\x12P\n\x06Ingest\x12#.citadel.wire.v1.IngestSpansRequest\x1a!.citadel.wire.v1.IngestSpansReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,13 +45,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEDGERREQUEST']._serialized_start=362
   _globals['_LEDGERREQUEST']._serialized_end=377
   _globals['_LEDGERREPLY']._serialized_start=380
-  _globals['_LEDGERREPLY']._serialized_end=551
-  _globals['_LEDGERREPLY_DROPPEDENTRY']._serialized_start=505
-  _globals['_LEDGERREPLY_DROPPEDENTRY']._serialized_end=551
-  _globals['_INGESTSPANSREQUEST']._serialized_start=553
-  _globals['_INGESTSPANSREQUEST']._serialized_end=618
-  _globals['_INGESTSPANSREPLY']._serialized_start=620
-  _globals['_INGESTSPANSREPLY']._serialized_end=656
-  _globals['_TRACES']._serialized_start=659
-  _globals['_TRACES']._serialized_end=970
+  _globals['_LEDGERREPLY']._serialized_end=583
+  _globals['_LEDGERREPLY_DROPPEDENTRY']._serialized_start=537
+  _globals['_LEDGERREPLY_DROPPEDENTRY']._serialized_end=583
+  _globals['_INGESTSPANSREQUEST']._serialized_start=585
+  _globals['_INGESTSPANSREQUEST']._serialized_end=650
+  _globals['_INGESTSPANSREPLY']._serialized_start=652
+  _globals['_INGESTSPANSREPLY']._serialized_end=688
+  _globals['_TRACES']._serialized_start=691
+  _globals['_TRACES']._serialized_end=1002
 # @@protoc_insertion_point(module_scope)

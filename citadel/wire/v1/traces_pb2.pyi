@@ -44,7 +44,7 @@ class LedgerRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class LedgerReply(_message.Message):
-    __slots__ = ("started", "kept", "in_flight", "dropped")
+    __slots__ = ("started", "kept", "in_flight", "dropped", "residual", "held")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -56,11 +56,15 @@ class LedgerReply(_message.Message):
     KEPT_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    RESIDUAL_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     started: int
     kept: int
     in_flight: int
     dropped: _containers.ScalarMap[str, int]
-    def __init__(self, started: _Optional[int] = ..., kept: _Optional[int] = ..., in_flight: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    residual: int
+    held: int
+    def __init__(self, started: _Optional[int] = ..., kept: _Optional[int] = ..., in_flight: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., residual: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
 
 class IngestSpansRequest(_message.Message):
     __slots__ = ("spans",)

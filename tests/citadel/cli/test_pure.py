@@ -152,6 +152,7 @@ def test_an_empty_table_says_what_to_do_on_standard_error(
 
 def test_json_has_one_trace_id_read_columns_and_no_lost_bytes() -> None:
     span = (1, 2, 3, 0, 5, 6, 1, 0, "n", "s", "v", "m", "c", "t", "p", '{"a": 1}', "[]")
+    span = (*span, "[]", "", "", 0)
     (row,) = show.plain(pack("span", [span]))
     assert row["trace_id"] == "0" * 15 + "1" + "0" * 15 + "2"
     assert (row["span_id"], row["parent_id"]) == ("0" * 15 + "3", "")

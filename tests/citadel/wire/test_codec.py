@@ -137,6 +137,8 @@ def test_methods_are_the_services_of_the_design() -> None:
         "Traces",
         "Sampling",
         "Defense",
+        "Exporters",
+        "Recordings",
     }
     assert {name for name, method in codec.methods().items() if method.streams} == {
         "Engine.Watch",

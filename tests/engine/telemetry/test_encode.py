@@ -21,6 +21,7 @@ from engine.telemetry.encode import (
 from engine.telemetry.redact import REDACTED, is_secret, redact_text
 
 HEAD = (1, 2, 3, 0, 10, 20, 1, 0)
+TAIL = ("[]", "", "", 0)
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -44,21 +45,21 @@ def test_any_attributes_become_json_that_utf8_and_sqlite_can_carry(value: dict[s
 
 @given(st.text(), st.text())
 def test_any_row_from_elsewhere_becomes_safe(attributes: str, events: str) -> None:
-    row = foreign_row((*HEAD, "n", "worker", "s", "m", "c", "x", "p", attributes, events))
+    row = foreign_row((*HEAD, "n", "worker", "s", "m", "c", "x", "p", attributes, events, *TAIL))
     assert isinstance(json.loads(row[15]), dict)
     assert isinstance(json.loads(row[16]), list)
-    assert len(row) == 17
+    assert len(row) == 21
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "null", "{", '"x"', "[[]]", "NaN"])
 def test_malformed_attributes_say_so(text: str) -> None:
-    row = foreign_row((*HEAD, *"abcdefg", text, "[]"))
+    row = foreign_row((*HEAD, *"abcdefg", text, "[]", *TAIL))
     assert "citadel.malformed" in json.loads(row[15])
 
 
 def test_a_foreign_spans_secrets_leave_too() -> None:
     events = json.dumps([{"name": "login", "time_ns": 5, "attributes": {"password": "hush"}}])
-    row = foreign_row((*HEAD, *"abcdefg", '{"api_key": "hush", "n": 1}', events))
+    row = foreign_row((*HEAD, *"abcdefg", '{"api_key": "hush", "n": 1}', events, *TAIL))
     assert "hush" not in "".join(map(str, row))
     assert json.loads(row[15]) == {"api_key": REDACTED, "n": 1}
     assert json.loads(row[16])[0]["time_ns"] == 5

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -17,8 +17,9 @@ from citadel.wire.topics import TOPICS
 from engine.telemetry import recorder as module
 from engine.telemetry.encode import Row
 from engine.telemetry.hub import LiveHub
+from engine.telemetry.policy import Policy, Root
 from engine.telemetry.recorder import OTHER, Recorder
-from engine.telemetry.sampling import Root, Sampler
+from engine.telemetry.sampling import Sampler
 
 ALL = [SamplingRule(id="all", rate=1.0)]
 NONE = [SamplingRule(id="none", rate=0.0)]
@@ -56,6 +57,10 @@ def balanced(recorder: Recorder) -> bool:
     return ledger.started == ledger.kept + sum(ledger.dropped.values()) + ledger.in_flight
 
 
+def rules_only(rules: Iterable[SamplingRule]) -> Policy:
+    return Policy(rules=tuple(rules), keep=())
+
+
 def foreign(trace_id: int = 7 << 64 | 8, **changes: Any) -> Row:
     values: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
         "trace_hi": trace_id >> 64,
@@ -70,6 +75,8 @@ def foreign(trace_id: int = 7 << 64 | 8, **changes: Any) -> Row:
         "source": "worker",
         "attributes": "{}",
         "events": "[]",
+        "links": "[]",
+        "threshold": 0,
     }
     return tuple((values | changes).values())
 
@@ -103,8 +110,8 @@ def test_root_starts_a_new_trace_and_links_lead_back(recorder: Recorder, kept: K
     file, outer = kept.table()
     assert file["parent_id"] == 0
     assert file["trace_lo"] != outer["trace_lo"]
-    link = f"{mission.context.trace_hex}-{mission.span_id:016x}"
-    assert json.loads(file["attributes"])["citadel.links"] == [link]
+    link = {"trace_id": mission.context.trace_hex, "span_id": f"{mission.span_id:016x}"}
+    assert json.loads(file["links"]) == [{**link, "attributes": {}}]
 
 
 def test_a_remote_parent_continues_its_trace(recorder: Recorder, kept: Kept) -> None:
@@ -116,9 +123,9 @@ def test_a_remote_parent_continues_its_trace(recorder: Recorder, kept: Kept) -> 
 
 
 def test_the_policy_decides_not_the_remote_parent(recorder: Recorder) -> None:
-    recorder.sampler.replace(NONE)
+    recorder.sampler.put(rules_only(NONE))
     assert not recorder.span("api", parent=SpanContext(5, 7, sampled=True)).context.sampled
-    recorder.sampler.replace(ALL)
+    recorder.sampler.put(rules_only(ALL))
     assert not recorder.span("api", parent=SpanContext(6, 7, sampled=False)).context.sampled
 
 
@@ -240,7 +247,7 @@ def test_the_ledger_balances_at_every_step(
                 case "drain":
                     recorder.drain()
                 case "policy":
-                    recorder.sampler.replace(chance.choice([ALL, NONE]))
+                    recorder.sampler.put(rules_only(chance.choice([ALL, NONE])))
             started += step in {"root", "child", "remote", "worker", "bad"}
             assert recorder.ledger().started == started
             assert balanced(recorder)
@@ -266,7 +273,7 @@ def test_a_full_queue_drops_by_name(
 
 
 def test_sampled_out_spans_reach_nobody_but_the_ledger(recorder: Recorder, kept: Kept) -> None:
-    recorder.sampler.replace(NONE)
+    recorder.sampler.put(rules_only(NONE))
     with recorder.span("root", root=True) as root, recorder.span("child") as child:
         child.set("a", 1)
     recorder.drain()
@@ -277,8 +284,10 @@ def test_sampled_out_spans_reach_nobody_but_the_ledger(recorder: Recorder, kept:
 
 
 def test_clients_spans_are_taken_by_the_same_policy(recorder: Recorder, kept: Kept) -> None:
-    recorder.sampler.replace(
-        [SamplingRule(id="m", mission="secret*", rate=0.0), SamplingRule(id="rest", rate=1.0)]
+    recorder.sampler.put(
+        rules_only(
+            [SamplingRule(id="m", mission="secret*", rate=0.0), SamplingRule(id="rest", rate=1.0)]
+        )
     )
     rows = [
         foreign(1 << 64 | 1, mission="secret plan"),
@@ -299,7 +308,7 @@ def test_clients_spans_are_taken_by_the_same_policy(recorder: Recorder, kept: Ke
 
 def test_a_workers_span_is_kept_with_its_trace(recorder: Recorder) -> None:
     span = recorder.span("command", root=True)
-    recorder.sampler.replace(NONE)
+    recorder.sampler.put(rules_only(NONE))
     trace = span.context.trace_id
     assert recorder.ingest_row(trace, Root(pool="p"), foreign(trace))
 
@@ -368,7 +377,7 @@ def test_events_say_where_and_hide_secrets(clock: Any) -> None:
 
 
 def test_counts_are_exact_whatever_is_sampled(recorder: Recorder) -> None:
-    recorder.sampler.replace(NONE)
+    recorder.sampler.put(rules_only(NONE))
     for number in range(100):
         with recorder.span("s", root=True):
             recorder.count("citadel.commands", pool="p", outcome="done")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -9,13 +10,18 @@ from hypothesis import strategies as st
 from citadel.errors import InvalidRequest
 from citadel.wire.messages import SamplingRule
 from engine.telemetry import sampling
-from engine.telemetry.sampling import DEFAULT_RULES, Root, Sampler, decide, match, threshold
+from engine.telemetry.policy import DEFAULT_RULES, Policy, Root, decide, match, threshold
+from engine.telemetry.sampling import Sampler
 
 ids = st.integers(1, 2**128 - 1)
 names = st.sampled_from(["", "survey", "audit", "chat"])
 roots = st.builds(Root, mission_class=st.sampled_from(["critical", "training", ""]), mission=names)
 globs = st.sampled_from(["", "*", "s*", "audit", "critical", "t?aining"])
 rates = st.floats(0.0, 1.0)
+
+
+def rules_only(rules: Iterable[SamplingRule]) -> Policy:
+    return Policy(rules=tuple(rules), keep=())
 
 
 def numbered(rules: list[SamplingRule]) -> list[SamplingRule]:
@@ -82,7 +88,7 @@ def test_a_sampler_decides_as_the_pure_function_does(
 def test_a_trace_keeps_its_decision_when_the_policy_changes() -> None:
     sampler = Sampler([SamplingRule(id="all", rate=1.0)])
     assert sampler.kept(1, Root(), 0)
-    sampler.replace([SamplingRule(id="none", rate=0.0)])
+    sampler.put(rules_only([SamplingRule(id="none", rate=0.0)]))
     assert sampler.kept(1, Root(), 0)
     assert not sampler.kept(2, Root(), 0)
 
@@ -99,7 +105,7 @@ def test_the_traces_in_use_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     sampler.kept(1, Root(), 0)
     sampler.kept(2, Root(), 0)
     sampler.flag(2)
-    sampler.replace([SamplingRule(id="none", rate=0.0)])
+    sampler.put(rules_only([SamplingRule(id="none", rate=0.0)]))
     for number in range(1_000):
         assert sampler.kept(1, Root(), 0), "a trace that is asked for is not forgotten"
         sampler.kept(10 + number, Root(), 0)
@@ -117,7 +123,7 @@ def test_traces_that_nobody_asks_for_are_counted_and_bounded(
         assert not sampler.begun(number, Root(), number)
     assert sampler.preview([], 0).traces == 100
     assert sampler.preview([], 951).traces == 50, "the newest are those that are remembered"
-    sampler.replace([SamplingRule(id="all", rate=1.0)])
+    sampler.put(rules_only([SamplingRule(id="all", rate=1.0)]))
     assert not sampler.kept(950, Root(), 0), "one that is asked for late is decided as it was"
 
 
@@ -169,5 +175,5 @@ def test_the_defaults() -> None:
 def test_bad_rules_are_refused_by_name(rules: list[SamplingRule], told: str) -> None:
     sampler = Sampler()
     with pytest.raises(InvalidRequest, match=told):
-        sampler.replace(rules)
+        sampler.put(rules_only(rules))
     assert sampler.rules == DEFAULT_RULES

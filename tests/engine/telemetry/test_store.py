@@ -44,6 +44,10 @@ def span(trace: int, **changes: Any) -> tuple[Any, ...]:
         "pool": "",
         "attributes": "{}",
         "events": "[]",
+        "links": "[]",
+        "status_message": "",
+        "trace_state": "",
+        "threshold": 0,
     }
     return tuple((values | changes).values())
 
