@@ -69,7 +69,7 @@ async def test_sampling_is_applied_at_once_and_audited(client: Client) -> None:
     assert intact
     mine = [row for row in rows(entries) if row["action"] == "sampling.apply"][-2:]
     assert [row["reason"] for row in mine] == ["quiet", "undo"]
-    assert json.loads(mine[0]["after"])["sampling"][0]["rate"] == 0.0
+    assert json.loads(mine[0]["after"])["sampling"]["rules"][0]["rate"] == 0.0
     assert json.loads(mine[0]["before"]) == json.loads(mine[1]["after"])
 
 
