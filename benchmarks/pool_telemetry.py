@@ -14,8 +14,9 @@ from benchmarks.harness import Ratio, interleaved
 from benchmarks.pool_calls import IN_FLIGHT, PoolUnderTest, timed, wall
 from engine.telemetry.counter import Counter
 from engine.telemetry.histogram import Histogram
-from engine.telemetry.recorder import Recorder, Starter
+from engine.telemetry.recorder import Recorder
 from engine.telemetry.span import Span
+from engine.telemetry.starting import Starter
 
 ROUNDS = 61
 """The differences are small, and rounds swing."""

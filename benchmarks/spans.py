@@ -63,7 +63,7 @@ def _ours(rate: float) -> float:
     seconds = time.perf_counter() - begin
     ledger = recorder.ledger()
     assert ledger.started == SPANS
-    assert ledger.in_flight + ledger.dropped["sampled_out"] == SPANS
+    assert ledger.in_flight + ledger.dropped["rule"] == SPANS
     return seconds / SPANS
 
 

@@ -53,10 +53,17 @@ from engine.sentinels.runtime import SentinelRuntime
 from engine.sentinels.supervisor import RestartPolicy
 from engine.sentinels.survey.behaviours import BEHAVIOURS
 from engine.sentinels.survey.mission import Survey
-from engine.settings import PoolSection, ProviderSection, Settings, split_address
+from engine.settings import (
+    PoolSection,
+    ProviderSection,
+    Settings,
+    TelemetrySection,
+    split_address,
+)
 from engine.storage.store import OperationalStore
 from engine.storage.versioned import VersionedDocument
 from engine.telemetry import policy
+from engine.telemetry.decisions import DecisionLog
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.prometheus import EngineCollector, MetricsServer
 from engine.telemetry.pulse import Pulse
@@ -134,7 +141,7 @@ class Engine:
         Raises:
             CitadelError: a port, a file, a certificate or a provider is not as it should be.
         """
-        state = await _state(folder, stack)
+        state = await _state(folder, settings.telemetry, stack)
         hub, recorder, trail = state.hub, state.recorder, state.trail
         sampling, chain = await _policies(settings, state)
         providers = Providers([_provider(each) for each in settings.providers], recorder)
@@ -193,7 +200,7 @@ class Engine:
             await self._drain(lifetime)
             for task in reversed(running):
                 task.cancel()
-        self.recorder.drain()  # what the others said last
+        self.recorder.close()  # what the others said last
 
     def _announce(self) -> None:
         """Tells whoever started it; a reader that is gone is no reason to end."""
@@ -236,9 +243,12 @@ class _State:
     spans: SpanStore
     store: OperationalStore
     trail: Trail
+    decisions: DecisionLog
 
 
-async def _state(folder: Path, stack: contextlib.AsyncExitStack) -> _State:
+async def _state(
+    folder: Path, telemetry: TelemetrySection, stack: contextlib.AsyncExitStack
+) -> _State:
     hub = LiveHub(uuid.uuid4().hex)
     recorder = Recorder(publish=hub.publish)
     hub.extra["span"] = recorder.open_rows
@@ -255,11 +265,17 @@ async def _state(folder: Path, stack: contextlib.AsyncExitStack) -> _State:
     recorder.keep_in(spans)
     if spans.set_aside:
         recorder.event("store.set_aside", subject=str(spans.set_aside), severity="warning")
+    most = telemetry.explained_traces
+    decisions = DecisionLog(folder / "decisions", most=most, on_trouble=trouble)
+    stack.push_async_callback(asyncio.to_thread, decisions.close)
+    recorder.log_decisions(decisions.write)
     store = OperationalStore.in_folder(folder)
     stack.push_async_callback(store.close)
     await store.open()
     trail = Trail(store, hub, recorder)
-    return _State(hub=hub, recorder=recorder, spans=spans, store=store, trail=trail)
+    return _State(
+        hub=hub, recorder=recorder, spans=spans, store=store, trail=trail, decisions=decisions
+    )
 
 
 async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer, Chain]:
@@ -284,7 +300,7 @@ async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer
         decode=guard_config.decode,
         on_audit=state.trail.show,
     )
-    servicer = SamplingServicer(sampling, state.recorder, state.hub)
+    servicer = SamplingServicer(sampling, state.recorder, state.hub, state.spans, state.decisions)
     chain = Chain(layers, defense, state.recorder, state.hub)
     await sampling.load()
     await defense.load()

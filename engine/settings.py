@@ -244,6 +244,12 @@ class TelemetrySection(Section):
     sample_rate: float = Field(
         default=1.0, ge=0, le=1, description="At the first start: the share of traces that is kept."
     )
+    explained_traces: int = Field(
+        default=4_000_000,
+        ge=65_536,
+        le=1_000_000_000,
+        description="Traces, kept or not, that `citadel why` explains; 32 bytes each, on disk.",
+    )
 
 
 class SentinelsSection(Section):

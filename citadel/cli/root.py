@@ -24,6 +24,7 @@ VERBS = {
     "sampling": "Which traces are kept.",
     "sentinel": "Supervised agents.",
     "trace": "Search and read traces.",
+    "why": "Why a trace was kept or dropped.",
     "version": "The versions of this package and its wire.",
 }
 

@@ -12,7 +12,7 @@ from citadel.cli import show
 from citadel.cli.session import Session, shared
 from citadel.cli.text import count, date
 from citadel.errors import InvalidRequest, NotFound
-from citadel.wire.messages import SamplingPolicy, SamplingPreview, SamplingRule
+from citadel.wire.messages import KeepRule, SamplingPolicy, SamplingPreview, SamplingRule
 
 if TYPE_CHECKING:
     from citadel.client.client import Client
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ACTOR = "cli"
 _NUMBERS = ("rate", "spans_per_second")
 _GLOBS = tuple(field.name for field in fields(SamplingRule) if field.name not in ("id", *_NUMBERS))
+_KEEP_PARTS = tuple(field.name for field in fields(KeepRule))
 _rule = click.option(
     "--rule",
     "rules",
@@ -29,6 +30,15 @@ _rule = click.option(
 )
 _rate = click.option(
     "--rate", "rates", multiple=True, metavar="ID=RATE", help="Another rate for a rule there is."
+)
+
+
+_keep = click.option(
+    "--keep",
+    "keeps",
+    multiple=True,
+    metavar="KEEP",
+    help="A keep-rule of a new policy: id=slow,when=slower_than,seconds=2; none for no keep-rules.",
 )
 
 
@@ -48,14 +58,22 @@ def show_(session: Session, revision: int) -> None:
 @sampling.command()
 @_rule
 @_rate
+@_keep
 @click.option("--minutes", default=5, show_default=True, help="How far back to look, at most 60.")
 @shared
-def preview(session: Session, rules: tuple[str, ...], rates: tuple[str, ...], minutes: int) -> None:
+def preview(
+    session: Session,
+    rules: tuple[str, ...],
+    rates: tuple[str, ...],
+    keeps: tuple[str, ...],
+    minutes: int,
+) -> None:
     """What a policy would have kept of the last minutes' traces."""
 
     async def ask(client: Client) -> SamplingPreview:
-        wanted = changed(await client.sampling.get(), rules, rates)
-        return await client.sampling.preview(wanted, minutes=minutes)
+        keep = kept_by(keeps)
+        wanted = changed(await client.sampling.get(), rules, rates, only_rules=keep is None)
+        return await client.sampling.preview(wanted, keep=keep, minutes=minutes)
 
     found = session.ask(ask)
     if session.json:
@@ -64,36 +82,95 @@ def preview(session: Session, rules: tuple[str, ...], rates: tuple[str, ...], mi
     show.record(
         {
             "traces": count(found.traces),
-            "kept now": count(found.kept_now),
-            "kept then": count(found.kept_then),
+            "kept now": f"{count(found.kept_now)}, {count(found.spans_now)} spans,"
+            f" {count(found.bytes_now)} bytes",
+            "kept then": f"{_between(found.kept_then, found.kept_then_low, found.kept_then_high)},"
+            f" {_between(found.spans_then, found.spans_then_low, found.spans_then_high)} spans,"
+            f" {count(found.bytes_then)} bytes",
             "with a flag or error, lost": count(found.flagged_lost),
         }
     )
+    if found.unmatched:
+        show.note(f"nothing matched {', '.join(found.unmatched)}")
     show.table(["rule", "traces:"], sorted(found.matched.items()))
+    if found.examples:
+        _show_examples(found)
 
 
 @sampling.command("set")
 @_rule
 @_rate
+@_keep
 @click.option("--reason", default="", help="Why, for the audit trail.")
 @shared
-def set_(session: Session, rules: tuple[str, ...], rates: tuple[str, ...], reason: str) -> None:
-    """Put rules, or other rates, in force at once; the change is audited."""
+def set_(
+    session: Session,
+    rules: tuple[str, ...],
+    rates: tuple[str, ...],
+    keeps: tuple[str, ...],
+    reason: str,
+) -> None:
+    """Put rules, other rates, or keep-rules in force at once; the change is audited."""
 
     async def ask(client: Client) -> SamplingPolicy:
         present = await client.sampling.get()
-        wanted = changed(present, rules, rates)
+        keep = kept_by(keeps)
+        wanted = changed(present, rules, rates, only_rules=keep is None)
         return await client.sampling.apply(
-            wanted, revision=present.revision, actor=ACTOR, reason=reason
+            wanted, keep=keep, revision=present.revision, actor=ACTOR, reason=reason
+        )
+
+    _show(session, session.ask(ask))
+
+
+@sampling.command()
+@click.argument("rule", metavar="RULE")
+@click.option("--minutes", type=float, required=True, help="How long it lasts.")
+@click.option("--reason", required=True, help="Why, for the audit trail.")
+@shared
+def override(session: Session, rule: str, minutes: float, reason: str) -> None:
+    """Put a rule before all others for a while: id=look,pool=python,rate=1."""
+    wanted = rule_of(rule)
+    found = session.ask(
+        lambda client: client.sampling.override(wanted, minutes * 60, actor=ACTOR, reason=reason)
+    )
+    _show(session, found)
+
+
+@sampling.command()
+@click.argument("override_id", metavar="ID")
+@click.option("--reason", default="", help="Why, for the audit trail.")
+@shared
+def revert(session: Session, override_id: str, reason: str) -> None:
+    """End an override now."""
+    found = session.ask(
+        lambda client: client.sampling.revert(override_id, actor=ACTOR, reason=reason)
+    )
+    _show(session, found)
+
+
+@sampling.command()
+@click.option("--reason", default="undone", show_default=True, help="Why, for the audit trail.")
+@shared
+def undo(session: Session, reason: str) -> None:
+    """Put the rules and keep-rules of the revision before in force again."""
+
+    async def ask(client: Client) -> SamplingPolicy:
+        present = await client.sampling.get()
+        if present.revision == 1:
+            raise InvalidRequest("there is nothing to undo: this is the first policy")
+        before = await client.sampling.get(present.revision - 1)
+        return await client.sampling.apply(
+            before.rules, keep=before.keep, revision=present.revision, actor=ACTOR, reason=reason
         )
 
     _show(session, session.ask(ask))
 
 
 def changed(
-    policy: SamplingPolicy, rules: Iterable[str], rates: Iterable[str]
+    policy: SamplingPolicy, rules: Iterable[str], rates: Iterable[str], *, only_rules: bool = True
 ) -> tuple[SamplingRule, ...]:
-    """The rules of a policy after what the flags say.
+    """The rules of a policy after what the flags say; `only_rules`: they must change something.
 
     Raises:
         InvalidRequest: a flag cannot be read, or there is none.
@@ -101,9 +178,9 @@ def changed(
     """
     wanted = tuple(rule_of(text) for text in rules) or policy.rules
     given = dict(_rate_of(text) for text in rates)
-    if wanted is policy.rules and not given:
+    if only_rules and wanted is policy.rules and not given:
         raise InvalidRequest(
-            "nothing is to be changed", remedy="Give --rule RULE or --rate ID=RATE"
+            "nothing is to be changed", remedy="Give --rule RULE, --rate ID=RATE or --keep KEEP"
         )
     known = {rule.id for rule in wanted}
     for name in given:
@@ -141,6 +218,36 @@ def rule_of(text: str) -> SamplingRule:
             remedy="For instance id=quiet,mission_class=training,rate=0.1",
         )
     return SamplingRule(**values)
+
+
+def kept_by(texts: Iterable[str]) -> tuple[KeepRule, ...] | None:
+    """Keep-rules as flags have them; None without any, and "none" for no keep-rules.
+
+    Raises:
+        InvalidRequest: one cannot be read.
+    """
+    given = tuple(texts)
+    if not given:
+        return None
+    return () if given == ("none",) else tuple(map(_keep_of, given))
+
+
+def _keep_of(text: str) -> KeepRule:
+    values: dict[str, Any] = {}
+    for part in text.split(","):
+        key, equals, value = part.strip().partition("=")
+        if not equals or key not in _KEEP_PARTS:
+            raise InvalidRequest(
+                f"{part!r} is no part of a keep-rule",
+                subject=part,
+                remedy=f"Parts are {', '.join(_KEEP_PARTS)}",
+            )
+        values[key] = _number(value) if key == "seconds" else value
+    return KeepRule(**values)
+
+
+def _between(value: int, low: int, high: int) -> str:
+    return count(value) if low == high else f"{count(value)} ({count(low)} to {count(high)})"
 
 
 def _rate_of(text: str) -> tuple[str, float]:
@@ -184,14 +291,60 @@ def _show(session: Session, policy: SamplingPolicy) -> None:
     )
     show.table(
         ["rule", "matches", "rate:"],
-        (
-            (
-                rule.id,
-                " ".join(f"{key}={getattr(rule, key)}" for key in _GLOBS if getattr(rule, key))
-                or "everything",
-                f"{rule.rate:.4g}",
-            )
-            for rule in policy.rules
-        ),
+        ((rule.id, _matches(rule), _limit(rule)) for rule in policy.rules),
         empty="the policy has no rules: everything is kept",
     )
+    if policy.keep:
+        show.table(
+            ["keep-rule", "matches", "keeps"],
+            (
+                (rule.id, _matches(rule), f"{rule.when} {rule.seconds or ''}".strip())
+                for rule in policy.keep
+            ),
+        )
+    if policy.overrides:
+        show.table(
+            ["override", "matches", "rate:", "by", "until", "reason"],
+            (
+                (
+                    each.id,
+                    _matches(each.rule or SamplingRule()),
+                    _limit(each.rule or SamplingRule()),
+                    each.owner,
+                    date(each.expires_unix_nanos),
+                    each.reason,
+                )
+                for each in policy.overrides
+            ),
+        )
+    for warning in policy.warnings:
+        show.note(warning)
+
+
+def _show_examples(found: SamplingPreview) -> None:
+    fates = {True: "kept", False: "dropped"}
+    show.table(
+        ["trace", "name", "mission", "now", "then", "by"],
+        (
+            (
+                each.trace_id,
+                each.name,
+                each.mission,
+                fates[each.kept_now],
+                fates[each.kept_then],
+                each.rule_id,
+            )
+            for each in found.examples
+        ),
+    )
+
+
+def _matches(rule: SamplingRule | KeepRule) -> str:
+    """Its globs, as a flag has them."""
+    parts = (f"{key}={value}" for key in _GLOBS if (value := getattr(rule, key, "")))
+    return " ".join(parts) or "everything"
+
+
+def _limit(rule: SamplingRule) -> str:
+    """Its rate, or its ceiling."""
+    return f"{rule.spans_per_second:.4g}/s" if rule.spans_per_second else f"{rule.rate:.4g}"

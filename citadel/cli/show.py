@@ -25,7 +25,8 @@ PIPED_WIDTH = 240
 _JSON_COLUMNS = frozenset(
     (
         *("attributes", "events", "labels"),
-        *("rules", "layers", "reasons"),
+        *("rules", "keep", "overrides", "warnings", "links"),
+        *("layers", "reasons"),
         *("before", "after", "parameters"),
     )
 )

@@ -156,20 +156,63 @@ class SamplingGroup(Group):
         self,
         rules: Iterable[m.SamplingRule],
         *,
+        keep: Iterable[m.KeepRule] | None = None,
         revision: int = 0,
         actor: str = "",
         reason: str = "",
     ) -> m.SamplingPolicy:
-        """Puts rules in force; `revision` is what they were based on."""
-        request = m.ApplySamplingRequest(rules=tuple(rules), change=change(revision, actor, reason))
+        """Puts rules in force, and keep-rules where they are given; overrides stay.
+
+        `revision` is what the change was based on: a stale one is refused.
+        """
+        request = m.ApplySamplingRequest(
+            rules=tuple(rules),
+            keep=tuple(keep or ()),
+            sets_keep=keep is not None,
+            change=change(revision, actor, reason),
+        )
         return await self._call("Sampling.Apply", request)
 
     async def preview(
-        self, rules: Iterable[m.SamplingRule], *, minutes: int = 5
+        self,
+        rules: Iterable[m.SamplingRule],
+        *,
+        keep: Iterable[m.KeepRule] | None = None,
+        minutes: int = 5,
     ) -> m.SamplingPreview:
         """What the rules would have kept of the last minutes' traces."""
-        request = m.PreviewSamplingRequest(rules=tuple(rules), minutes=minutes)
+        request = m.PreviewSamplingRequest(
+            rules=tuple(rules),
+            keep=tuple(keep or ()),
+            sets_keep=keep is not None,
+            minutes=minutes,
+        )
         return await self._call("Sampling.Preview", request, traced=False)
+
+    async def override(
+        self, rule: m.SamplingRule, seconds: float, *, reason: str, actor: str = ""
+    ) -> m.SamplingPolicy:
+        """Puts a rule before all others, for so many seconds; then it ends by itself."""
+        request = m.OverrideSamplingRequest(
+            rule=rule, seconds=seconds, change=change(0, actor, reason)
+        )
+        return await self._call("Sampling.Override", request)
+
+    async def revert(
+        self, override_id: str, *, actor: str = "", reason: str = ""
+    ) -> m.SamplingPolicy:
+        """Ends an override now."""
+        request = m.RevertSamplingRequest(override_id=override_id, change=change(0, actor, reason))
+        return await self._call("Sampling.Revert", request)
+
+    async def why(self, trace_id: str = "", *, command_id: str = "") -> m.WhyReply:
+        """Whether a trace, or a command's, was kept; who decided so, when, and why.
+
+        Raises:
+            NotFound: no command of that id is known. An unknown trace is an answer, and no error.
+        """
+        request = m.WhyRequest(trace_id=trace_id, command_id=command_id)
+        return await self._call("Sampling.Why", request, traced=False)
 
 
 class DefenseGroup(Group):

@@ -139,12 +139,13 @@ class Dispatcher:
             code = "OK"
             try:
                 identity, traceparent = self._admit(name, context)
-                span = self._span(rpc, traceparent, identity)
+                request = decode(data)
+                span = self._span(rpc, traceparent, identity, request)
                 call = Call(name, identity, span, context, self._recorder)
                 if span is None:
-                    return _encoded(name, await serve(decode(data), call))
+                    return _encoded(name, await serve(request, call))
                 with span:
-                    return _encoded(name, await serve(decode(data), call))
+                    return _encoded(name, await serve(request, call))
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
@@ -167,10 +168,10 @@ class Dispatcher:
             error: CitadelError | None = None
             try:
                 identity, traceparent = self._admit(name, context)
-                span = self._span(rpc, traceparent, identity)
+                said = _decoded(rpc, data, context) if both else rpc.decode(data)
+                span = self._span(rpc, traceparent, identity, None if both else said)
                 with span or nullcontext():
                     call = Call(name, identity, span, context, self._recorder)
-                    said = _decoded(rpc, data, context) if both else rpc.decode(data)
                     async with aclosing(rpc.serve(said, call)) as replies:
                         async for reply in replies:
                             yield _encoded(name, reply)
@@ -199,14 +200,24 @@ class Dispatcher:
         authorise(identity, name)
         return identity, metadata.get("traceparent", "")
 
-    def _span(self, rpc: _Rpc, traceparent: str, identity: Identity) -> Span | None:
-        """A span for what changes things and for what a caller traces; reads are only counted."""
+    def _span(self, rpc: _Rpc, traceparent: str, identity: Identity, request: Any) -> Span | None:
+        """A span for what changes things and for what a caller traces; reads are only counted.
+
+        Sampling rules see what the request is for, since it is often the first span of its trace.
+        """
         if rpc.untraced or (rpc.reads and not traceparent):
             return None
         remote = parse_traceparent(traceparent)
         if remote is None and rpc.reads:
             return None
-        span = self._started(rpc.span_name, remote, "", "", "")
+        span = self._started(
+            rpc.span_name,
+            remote,
+            getattr(request, "mission", ""),
+            getattr(request, "mission_class", ""),
+            "",
+            getattr(request, "pool", ""),
+        )
         if span.sampled:
             span.attributes = {
                 "rpc.system": "grpc",

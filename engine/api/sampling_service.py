@@ -8,7 +8,9 @@ before the engine started.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -30,6 +32,7 @@ from citadel.wire.messages import (
 )
 from engine.api.dispatch import Call
 from engine.storage.versioned import Versioned, VersionedDocument
+from engine.telemetry.decisions import DecisionLog
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.policy import (
     MAX_OVERRIDE_SECONDS,
@@ -37,12 +40,17 @@ from engine.telemetry.policy import (
     Policy,
     validated,
     validated_keep,
+    warnings,
 )
+from engine.telemetry.preview import past_of, preview
 from engine.telemetry.recorder import Recorder
+from engine.telemetry.store import SpanStore
+from engine.telemetry.why import Evidence, explain
 
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 60
 SET_BY_ENGINE = "engine"
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 class SamplingServicer:
@@ -53,9 +61,13 @@ class SamplingServicer:
         document: VersionedDocument[Policy],
         recorder: Recorder,
         hub: LiveHub,
+        spans: SpanStore,
+        log: DecisionLog,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._document = document
+        self._spans = spans
+        self._log = log
         self._recorder = recorder
         self._hub = hub
         self._clock = clock
@@ -134,13 +146,78 @@ class SamplingServicer:
         """What a policy would have kept of the last minutes' traces."""
         del call
         minutes = checked_minutes(request.minutes)
-        since = self._clock() - minutes * 60_000_000_000
-        return self._recorder.sampler.preview(request.rules, since)
+        policy = replace(
+            self._document.current.body,
+            rules=validated(request.rules),
+            **({"keep": validated_keep(request.keep)} if request.sets_keep else {}),
+        )
+        now = self._clock()
+        sampler, tail = self._recorder.sampler, self._recorder.tail
+        past = past_of(sampler, tail.kinds.p99s(), now - minutes * 60_000_000_000, now)
+        return await asyncio.to_thread(preview, past, policy)
 
     async def why(self, request: WhyRequest, call: Call) -> WhyReply:
         """Whether a trace was kept, and by whose decision."""
-        del request, call
-        raise NotFound("not yet")
+        del call
+        evidence = await self._evidence(await self._asked(request))
+        reply = explain(evidence)
+        if not reply.revision:
+            return reply
+        with contextlib.suppress(NotFound):
+            found = await self._document.get(reply.revision)
+            reply = replace(
+                reply, actor=found.actor, reason=found.reason, set_unix_nanos=found.time_ns
+            )
+            owned = [each for each in found.body.overrides if each.id == reply.rule_id]
+            if reply.cause == "override" and owned:
+                reply = replace(
+                    reply,
+                    actor=owned[0].owner,
+                    reason=owned[0].reason,
+                    set_unix_nanos=owned[0].since_unix_nanos,
+                )
+        return reply
+
+    async def _asked(self, request: WhyRequest) -> int:
+        """The trace that is asked for.
+
+        Raises:
+            InvalidRequest: neither a trace nor a command is named, or its id is none.
+            NotFound: no command of that id is known.
+        """
+        self._recorder.drain()
+        await self._log.flush()
+        if request.command_id and not request.trace_id:
+            found = await asyncio.to_thread(self._log.trace_of, request.command_id)
+            if found is None:
+                raise NotFound(
+                    f"no command {request.command_id} is known",
+                    subject=request.command_id,
+                    remedy="It never came here, or is older than what is known of commands",
+                )
+            return found
+        if not _TRACE_ID.fullmatch(request.trace_id):
+            raise InvalidRequest(
+                f"{request.trace_id!r} is no trace id",
+                subject=request.trace_id,
+                remedy="Give 32 hex digits, or the id of a command",
+            )
+        return int(request.trace_id, 16)
+
+    async def _evidence(self, trace_id: int) -> Evidence:
+        await self._spans.flush()
+        stored, _ = await self._spans.get(trace_id, 1)
+        decisions = await asyncio.to_thread(self._log.of, trace_id)
+        trace = self._recorder.sampler.recorded(trace_id)
+        return Evidence(
+            trace_id=trace_id,
+            decisions=decisions,
+            stored=len(stored),
+            held=(len(trace.held or ()) + trace.open) if trace and trace.undecided else 0,
+            retained_since_ns=self._spans.retained_since_ns,
+            known_since_ns=self._log.known_since_ns,
+            windows=self._log.windows,
+        )
 
     async def run(self) -> None:
         """Ends overrides when their time is over; until cancelled."""
@@ -198,7 +275,7 @@ class SamplingServicer:
 
     def _put_in_force(self, current: Versioned[Policy]) -> None:
         policy = current.body
-        self._recorder.sampler.put(policy)
+        self._recorder.sampler.put(policy, current.revision)
         self._hub.publish(
             "sampling",
             (
@@ -210,7 +287,7 @@ class SamplingServicer:
                 current.time_ns,
                 _json(policy.keep),
                 _json(policy.overrides),
-                "[]",
+                json.dumps(warnings(policy, self._recorder.sampler.roots)),
             ),
         )
         self._changed.set()
@@ -232,6 +309,7 @@ class SamplingServicer:
             time_unix_nanos=versioned.time_ns,
             keep=policy.keep,
             overrides=policy.overrides,
+            warnings=tuple(warnings(policy, self._recorder.sampler.roots)),
         )
 
 

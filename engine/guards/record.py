@@ -82,7 +82,7 @@ class VerdictRecord:
         if verdict.failure:
             span.error(verdict.failure)
         if verdict.decision != "allow":
-            self.recorder.sampler.flag(span.context.trace_id)
+            span.flag()
         span.end(now)
         return span
 

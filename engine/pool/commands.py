@@ -140,6 +140,7 @@ class Commands(Delivery):
         if span.sampled:
             span.set("citadel.tool", command.tool)
             span.set("citadel.command.id", command.id)
+        self._recorder.commands.append((command.id, span.trace_id))
         self.newest += 1
         return Command(
             number=self.newest,

@@ -37,6 +37,7 @@ COUNTERS = MappingProxyType(
         "citadel.spans.kept": Entry("Spans kept"),
         "citadel.spans.dropped": Entry("Spans dropped, by cause", ("cause",)),
         "citadel.events.dropped": Entry("Live rows that slow watchers missed", ()),
+        "citadel.events.sampled_out": Entry("Events that a sampling rule dropped", ()),
     }
 )
 

@@ -161,6 +161,28 @@ def validated_keep(rules: Iterable[KeepRule]) -> tuple[KeepRule, ...]:
     return checked
 
 
+def warnings(policy: Policy, roots: Iterable[RootTuple]) -> list[str]:
+    """What is odd about a policy: rules that nothing reaches, globs that fitted no trace so far."""
+    known = list(roots)
+    said: list[str] = []
+    catch_all = ""
+    for rule, _ in policy.ordered():
+        if rule.event:
+            continue
+        if catch_all:
+            said.append(f"Rule {rule.id} is never asked: {catch_all} before it takes all traces")
+        elif known and not any(fits(rule, root) for root in known):
+            said.append(f"Rule {rule.id} fits none of the {len(known)} kinds of traces so far")
+        if not any(getattr(rule, name) for name in ROOT_GLOBS):
+            catch_all = catch_all or rule.id
+    said += [
+        f"Keep-rule {keep.id} fits none of the {len(known)} kinds of traces so far"
+        for keep in policy.keep
+        if known and not any(fits(keep, root) for root in known)
+    ]
+    return said
+
+
 def encode(policy: Policy) -> dict[str, Any]:
     """A policy as JSON values."""
     return asdict(policy)

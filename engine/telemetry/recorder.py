@@ -1,9 +1,9 @@
 """Records spans, events, counters and durations. Asyncio-loop thread only; never blocks.
 
 Counters and durations are taken before sampling and are exact. Spans of traces that the policy
-drops are counted and forgotten. Kept ones wait in a bounded queue for `drain`, which encodes them
-and hands them to the sinks (span store, live hub). At any moment started = kept + dropped by cause
-+ in flight.
+drops are counted and forgotten. Those that a keep-rule may still keep are held (engine/telemetry/
+tail.py). Kept ones wait in a bounded queue for `drain`, which encodes them and hands them to the
+sinks (span store, live hub, exporters). Always, started = kept + dropped by cause + in flight.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from citadel.trace import SpanContext
-from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR
+from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR, DropCause
 from citadel.wire.columns import Table
 from citadel.wire.messages import LedgerReply
-from engine.telemetry.catalogue import COUNTERS, DURATIONS, EVENTS
-from engine.telemetry.counter import Counter, CounterKey
+from engine.telemetry.catalogue import EVENTS
 from engine.telemetry.encode import Row, attributes_json, clean, clean_text, foreign_row
-from engine.telemetry.histogram import Histogram
 from engine.telemetry.ingest import COLUMNS, sound
-from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple
-from engine.telemetry.sampling import Sampler
+from engine.telemetry.ledger import Ledger, SpanKeeper
+from engine.telemetry.measures import Measures
+from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple, threshold
+from engine.telemetry.sampling import Decision, Match, Sampler, Trace
 from engine.telemetry.span import MASK64, Span, UnkeptSpan, current_span
+from engine.telemetry.starting import Starter, starting
+from engine.telemetry.tail import Tail
 
 QUEUE_LIMIT = 65_536
 """Kept spans that may wait for `drain`; more are dropped as `queue_full`."""
@@ -33,28 +35,16 @@ ANNOUNCE_AFTER_NS = 50_000_000
 """Spans still open after this long are announced to watchers, who so see work in flight."""
 MAX_ANNOUNCED = 4_096
 """Open spans that are announced at a time."""
-MAX_SERIES = 1_000
-"""Label sets a counter, and subjects a duration; what comes beyond counts as `other`."""
-OTHER = "other"
+MAX_LOSSES = 262_144
+"""Traces of which a loss is remembered between two drains; of more it is not explained."""
+ROW_BYTES = 96
+"""What a span takes besides its texts, in bytes."""
 
 SpanSink = Callable[[Sequence[Row]], int]
 """Takes rows of topic `span`, returns how many it had to drop."""
 
-
-Parent = Span | SpanContext | None
-Starter = Callable[[str, Parent, str, str, str], Span]
-"""Starts a span: the rest of its name, parent (None: a new trace), mission, its class, Sentinel."""
-
-
-class SpanKeeper(Protocol):
-    """A sink that writes later, and says what became of the rows that it took."""
-
-    written: int
-    lost: int
-
-    def write(self, rows: Sequence[Row]) -> int:
-        """Takes rows; returns how many it had to drop at once."""
-        ...
+Ended = Span | tuple[Trace, Row]
+"""A span of ours, or a row from elsewhere."""
 
 
 class _FromContext:
@@ -64,7 +54,7 @@ class _FromContext:
 CURRENT = _FromContext()
 
 
-class Recorder:
+class Recorder(Measures):
     """The one place where the engine's steps are recorded."""
 
     def __init__(
@@ -75,23 +65,25 @@ class Recorder:
         clock: Callable[[], int] = time.time_ns,
         ids: random.Random | None = None,
     ) -> None:
+        super().__init__()
         self.sampler = sampler or Sampler()
+        self.tail = Tail(self.sampler.remember, self._release, self._drop)
         self.clock = clock
-        self.counters: dict[CounterKey, float] = {}
-        self.durations: dict[tuple[str, str], Histogram] = {}
         self.sinks: list[SpanSink] = []
+        self.losses: deque[Decision] = deque(maxlen=MAX_LOSSES)
+        """What befell spans of kept traces, for the log of decisions."""
+        self.commands: deque[tuple[str, int]] = deque(maxlen=MAX_LOSSES)
+        """Commands, each with its trace, for the same."""
+        self._log: Callable[[Sequence[Decision], Sequence[tuple[str, int]]], object] | None = None
         self._publish = publish
         # Seeded by the system once: then an id needs no system call.
         seeded = ids or random.Random(random.SystemRandom().getrandbits(256))  # noqa: S311 - ids are no secrets
-        self._bits = seeded.getrandbits
-        self._keeper: SpanKeeper | None = None
-        self._queue: deque[Span | Row] = deque()
+        self.bits = seeded.getrandbits
+        self._queue: deque[Ended] = deque()
         self._fresh: deque[Span] = deque()
         self._announced: dict[int, Span] = {}
-        self._series: dict[str, int] = {}
-        self._started = self._ended = self._handed = self._sampled_out = 0
-        causes = ("queue_full", "store_full", "store_failed", "invalid")
-        self._dropped: dict[str, int] = dict.fromkeys(causes, 0)
+        self.books = Ledger()
+        self._lost_by: dict[tuple[str, str], Match] = {}
 
     def current(self) -> Span | None:
         """The span that code runs in."""
@@ -99,8 +91,15 @@ class Recorder:
 
     def keep_in(self, keeper: SpanKeeper) -> None:
         """Keeps spans there; the ledger counts them as kept when they are written."""
-        self._keeper = keeper
+        self.books.keeper = keeper
         self.sinks.append(keeper.write)
+
+    def log_decisions(
+        self, write: Callable[[Sequence[Decision], Sequence[tuple[str, int]]], object]
+    ) -> None:
+        """Hands all decisions, and which commands they were of, there with each drain."""
+        self._log = write
+        self.sampler.logging = True
 
     def span(
         self,
@@ -125,32 +124,39 @@ class Recorder:
         process continues its trace; whether the trace is kept is this engine's policy to say.
         """
         above = None if root else current_span.get() if parent is CURRENT else parent
+        if isinstance(above, UnkeptSpan):
+            self.books.started += 1
+            return above.child(mission, mission_class, sentinel)
         now = self.clock() if start_ns is None else start_ns
-        if above is None:
-            trace_id, parent_id = self._bits(128) or 1, 0
-            about = (mission_class, mission, sentinel, pool, source, name)
-            sampled = self.sampler.begun(trace_id, about, now)
-        elif isinstance(above, Span):
+        if isinstance(above, Span):
             mission = mission or above.mission
             mission_class = mission_class or above.mission_class
             sentinel = sentinel or above.sentinel
-            trace_id, parent_id, sampled = above.trace_id, above.span_id, above.sampled
+            trace, trace_id, parent_id = above.trace, above.trace_id, above.span_id
+            found, state = trace.match, above.trace_state
+            if not trace.recording:  # decided meanwhile
+                trace = None
         else:
-            assert isinstance(above, SpanContext)
-            trace_id, parent_id = above.trace_id, above.span_id
             about = (mission_class, mission, sentinel, pool, source, name)
-            sampled = self.sampler.kept(trace_id, about, now, sampled_by_caller=above.sampled)
-        self._started += 1
-        if not sampled:
-            return UnkeptSpan(self, trace_id, mission, mission_class, sentinel)
-        span = Span(self, name, trace_id, self._bits(64) or 1, parent_id, now)
+            trace_id, parent_id = self.bits(128) or 1, 0
+            found, state = self.sampler.found(about, now), ""
+            if above is None:
+                trace = self.sampler.begun(trace_id, found, now)
+            else:
+                assert isinstance(above, SpanContext)
+                trace_id, parent_id, state = above.trace_id, above.span_id, above.trace_state
+                trace = self._continued(above, about, now)
+                if trace is None:
+                    found = self.sampler.dropped_by(trace_id)
+        if trace is None:
+            self.books.started += 1
+            return UnkeptSpan(self, trace_id, found, mission, mission_class, sentinel)
+        span = self.recorded(trace, name, parent_id, now)
         span.kind, span.source, span.service, span.links = kind, source, service, links
         span.mission, span.mission_class = mission, mission_class
-        span.sentinel, span.pool = sentinel, pool
+        span.sentinel, span.pool, span.trace_state = sentinel, pool, state
+        span.entry = not isinstance(above, Span)
         span.attributes = dict(attributes) if attributes else {}
-        self._fresh.append(span)
-        if len(self._fresh) > QUEUE_LIMIT:
-            self._fresh.popleft()
         return span
 
     def starter(
@@ -158,65 +164,40 @@ class Recorder:
     ) -> Starter:
         """Starts spans that have these in common, for those who start many.
 
-        As `span`, named `prefix` and what it is told, but cheaper where the policy drops the trace:
-        that is most of what happens when few traces are kept.
+        As `span`, named `prefix` and what it is told, but cheaper where the policy drops the trace.
         """
-        sampler, clock, bits = self.sampler, self.clock, self._bits
-        known: dict[str, tuple[RootTuple, int]] = {}
-        sampler.caches.append(known)
-
-        def about(what: str, *root: str) -> tuple[RootTuple, int]:
-            mission, mission_class, sentinel = root
-            first = (mission_class, mission, sentinel, pool, source, prefix + what)
-            found = first, sampler.threshold(first)
-            if not any(root) and len(known) < MAX_SERIES:
-                known[what] = found
-            return found
-
-        def start(
-            what: str, parent: Parent, mission: str, mission_class: str, sentinel: str
-        ) -> Span:
-            if parent is None:
-                found = None if mission or mission_class or sentinel else known.get(what)
-                root, limit = found or about(what, mission, mission_class, sentinel)
-                trace_id = bits(128) or 1
-                kept = (trace_id & RANDOM_MASK) >= limit
-                sampler.remember((trace_id, clock(), root, kept))
-                if not kept:
-                    self._started += 1
-                    return UnkeptSpan(self, trace_id, mission, mission_class, sentinel)
-                parent = SpanContext(trace_id, 0)
-            elif isinstance(parent, UnkeptSpan):
-                self._started += 1
-                return parent.child(mission, mission_class, sentinel)
-            return self.span(
-                prefix + what,
-                parent=parent,
-                kind=kind,
-                source=source,
-                service=service,
-                pool=pool,
-                mission=mission,
-                mission_class=mission_class,
-                sentinel=sentinel,
-            )
-
-        return start
+        return starting(self, prefix, source=source, service=service, pool=pool, kind=kind)
 
     def finish(self, span: Span) -> None:
-        """Takes an ended span that is kept; called by `Span.end`."""
-        self._ended += 1
+        """Takes an ended span that is recorded; called by `Span.end`."""
+        trace = span.trace
+        self.books.ended += 1
+        trace.open -= 1
         if span.status == STATUS_ERROR:
-            self.sampler.flag(span.trace_id)
+            trace.errors += 1
         if span.announced:
             self._announced.pop(span.span_id, None)
-        self._enqueue(span)
+        if span.entry:
+            took = span.end_ns - span.start_ns
+            trace.root_ns = max(trace.root_ns, took)
+            if trace.match.keep:
+                self.tail.kinds.add(trace.match.root[5], took / 1e9, span.end_ns)
+        self._ended(trace, span, span.end_ns)
 
-    def finish_unkept(self, span: Span) -> None:
+    def finish_unkept(self, span: UnkeptSpan) -> None:
         """Counts an ended span that the policy drops; called by `UnkeptSpan.end`."""
-        self._sampled_out += 1  # which says that it has ended, too
-        if span.status == STATUS_ERROR:
-            self.sampler.flag(span.trace_id)
+        self.books.sampled_out[span.match.cause] += 1  # which says that it has ended, too
+
+    def lost(self, trace_ids: Iterable[int], cause: DropCause, by: str = "") -> None:
+        """Remembers that spans of these traces were lost, and who lost them, to explain it later.
+
+        May be called from any thread.
+        """
+        found = self._lost_by.get((cause, by))
+        if found is None:
+            found = self._lost_by.setdefault((cause, by), Match(Root(), cause=cause, rule_id=by))
+        now = self.clock()
+        self.losses.extend((trace_id, now, found, False) for trace_id in set(trace_ids))
 
     def ingest(self, table: Table) -> int:
         """Takes spans of workers or clients (topic `span`); returns how many were kept."""
@@ -227,21 +208,25 @@ class Recorder:
         return kept
 
     def ingest_row(self, trace_id: int, about: Root, row: Row) -> bool:
-        """Takes one ended span from elsewhere; whether it was kept."""
-        self._started += 1
+        """Takes one ended span from elsewhere; whether it was kept, or is held."""
+        books = self.books
+        books.started += 1
         taken = sound(row)
         if taken is None:
-            self._dropped["invalid"] += 1
-            self._ended += 1
+            books.lost["invalid"] += 1
+            books.ended += 1
             return False
-        kept = self.sampler.kept(trace_id, about, self.clock())
-        if taken[7] == STATUS_ERROR:
-            self.sampler.flag(trace_id)
-        if not kept:
-            self._sampled_out += 1
+        now = self.clock()
+        trace = self.sampler.of(trace_id, about, now)
+        if trace is None or not trace.recording:
+            if taken[7] == STATUS_ERROR:
+                self.sampler.flag(trace_id)
+            found = trace.match if trace else self.sampler.dropped_by(trace_id)
+            books.sampled_out[found.cause] += 1
             return False
-        self._ended += 1
-        return self._enqueue(taken)
+        books.ended += 1
+        trace.errors += taken[7] == STATUS_ERROR
+        return self._ended(trace, (trace, taken), now)
 
     def event(
         self,
@@ -262,6 +247,9 @@ class Recorder:
         if isinstance(where, Span):
             mission = mission or where.mission
         trace_id = where.trace_id if where else 0
+        if self.sampler.event_rules and not self._keeps_event(name, trace_id, mission):
+            self.count("citadel.events.sampled_out")
+            return
         self._publish(
             "event",
             (
@@ -277,50 +265,38 @@ class Recorder:
             ),
         )
 
-    def count(self, name: str, amount: float = 1.0, **labels: str) -> None:
-        """Adds to an exact counter of the catalogue."""
-        self.counter(name, **labels).add(amount)
-
-    def counter(self, name: str, **labels: str) -> Counter:
-        """An exact counter of the catalogue, for those who count often."""
-        key = (name, tuple(sorted(labels.items())))
-        if key not in self.counters:
-            assert name in COUNTERS, f"{name} is not in the catalogue of counters"
-            assert labels.keys() == set(COUNTERS[name].labels), f"{name} has other labels"
-            if not self._room(name):
-                key = (name, tuple((label, OTHER) for label in sorted(labels)))
-            self.counters.setdefault(key, 0.0)
-        return Counter(self.counters, key)
-
-    def observe(self, name: str, seconds: float, subject: str = "") -> None:
-        """Adds to an exact histogram of durations of the catalogue."""
-        self.duration(name, subject).record(seconds)
-
-    def duration(self, name: str, subject: str = "") -> Histogram:
-        """An exact histogram of durations of the catalogue, for those who observe often."""
-        histogram = self.durations.get((name, subject))
-        if histogram is None:
-            assert name in DURATIONS, f"{name} is not in the catalogue of durations"
-            subject = subject if self._room(name) else OTHER
-            histogram = self.durations.setdefault((name, subject), Histogram())
-        return histogram
-
     def drain(self) -> int:
         """Hands what was recorded since the last call to the sinks; returns how many rows."""
+        now = self.clock()
+        self.tail.look(now)
+        self.sampler.look(now)
         queue = self._queue
         batch: list[Row] = []
         while queue:
             item = queue.popleft()
-            batch.append(item.row() if isinstance(item, Span) else foreign_row(item))
+            if isinstance(item, Span):
+                trace, row = item.trace, item.row()
+            else:
+                trace, foreign = item
+                row = (*foreign_row(foreign)[:-1], trace.threshold)
+            trace.bytes += ROW_BYTES + sum(len(text) for text in row if type(text) is str)
+            batch.append(row)
         if batch:
-            self._handed += len(batch)
+            self.books.handed += len(batch)
             for sink in self.sinks:
                 # A row that one sink dropped is not kept, whatever the others did.
                 full = sink(batch)
-                self._dropped["store_full"] += full
-                self._handed -= full
+                self.books.lost["store_full"] += full
+                self.books.handed -= full
         self._show(batch)
+        if self._log is not None:
+            self._write_decisions(self._log)
         return len(batch)
+
+    def close(self) -> None:
+        """Decides what is held and hands everything on: nothing more is recorded."""
+        self.tail.decide_all(self.clock())
+        self.drain()
 
     def open_rows(self) -> list[Row]:
         """The rows of the open spans that were announced, for those who begin to watch now."""
@@ -328,18 +304,63 @@ class Recorder:
 
     def ledger(self) -> LedgerReply:
         """What was started is kept, dropped by cause, or in flight (as is what waits)."""
-        dropped, kept = {"sampled_out": self._sampled_out, **self._dropped}, self._handed
-        if self._keeper is not None:
-            kept, lost = self._keeper.written, self._keeper.lost
-            dropped["store_failed"] = lost
-        ended = self._ended + self._sampled_out
-        on_the_way = self._handed - kept - dropped["store_failed"]
-        return LedgerReply(
-            started=self._started,
-            kept=kept,
-            in_flight=self._started - ended + len(self._queue) + on_the_way,
-            dropped=dropped,
+        return self.books.reply(queued=len(self._queue), held=self.tail.held)
+
+    def _write_decisions(
+        self, write: Callable[[Sequence[Decision], Sequence[tuple[str, int]]], object]
+    ) -> None:
+        fresh = self.sampler.take_new()
+        if self.losses:
+            # Popped one by one: exporters add to it from their own threads.
+            fresh.append([self.losses.popleft() for _ in range(len(self.losses))])
+        commands = list(self.commands)
+        self.commands.clear()
+        for chunk in fresh or ([[]] if commands else []):
+            write(chunk, commands)
+            commands = []
+
+    def recorded(self, trace: Trace, name: str, parent_id: int, now: int) -> Span:
+        """Starts a span of a trace that is recorded; whoever asks fills in the rest."""
+        self.books.started += 1
+        trace.open += 1
+        span = Span(self, name, trace, self.bits(64) or 1, parent_id, now)
+        self._fresh.append(span)
+        if len(self._fresh) > QUEUE_LIMIT:
+            self._fresh.popleft()
+        return span
+
+    def _continued(self, above: SpanContext, about: RootTuple, now: int) -> Trace | None:
+        """The trace of a span in another process, as far as it is recorded here."""
+        trace = self.sampler.of(
+            above.trace_id, about, now, by_caller=above.sampled, trace_state=above.trace_state
         )
+        return trace if trace is None or trace.recording else None
+
+    def _ended(self, trace: Trace, item: Ended, now: int) -> bool:
+        """Queues or holds what has ended, or drops it when its trace was dropped meanwhile."""
+        trace.last_ns = now
+        if trace.undecided:
+            self.tail.hold(trace, item, now)
+            if not trace.open and trace.undecided:
+                self.tail.quiet(trace, now)
+            return trace.recording
+        if trace.kept:
+            return self._enqueue(trace, item)
+        self._drop(trace, [item])
+        return False
+
+    def _release(self, trace: Trace, held: list[Any]) -> None:
+        for item in held:
+            self._enqueue(trace, item)
+
+    def _drop(self, trace: Trace, held: list[Any]) -> None:
+        self.books.ended -= len(held)
+        self.books.sampled_out[trace.match.cause] += len(held)
+
+    def _keeps_event(self, name: str, trace_id: int, mission: str) -> bool:
+        rule = self.sampler.event_rule(name, mission)
+        bits = (trace_id or self.bits(128)) & RANDOM_MASK
+        return rule is None or bits >= threshold(rule.rate)
 
     def _show(self, batch: list[Row]) -> None:
         """Publishes ended spans, and those that have been open for a while."""
@@ -355,15 +376,13 @@ class Recorder:
             for row in batch:
                 publish("span", row)
 
-    def _enqueue(self, item: Span | Row) -> bool:
+    def _enqueue(self, trace: Trace, item: Ended) -> bool:
         if len(self._queue) >= QUEUE_LIMIT:
-            self._dropped["queue_full"] += 1
+            self.books.lost["queue_full"] += 1
+            self.lost((trace.trace_id,), "queue_full")
             return False
+        trace.spans += 1
+        if trace.match.ceiling is not None:
+            trace.match.ceiling.spans += 1
         self._queue.append(item)
         return True
-
-    def _room(self, name: str) -> bool:
-        """Whether the name may have one more label set; takes it."""
-        series = self._series.get(name, 0)
-        self._series[name] = series + 1
-        return series < MAX_SERIES

@@ -2,15 +2,20 @@
 
 Consistent probability sampling (OpenTelemetry: 56 random bits of the trace id against a 56-bit
 rejection threshold), so a trace is kept or dropped whole wherever the decision is made, and 0 and 1
-are exact. The first rule that matches decides; when none does, the trace is kept.
+are exact. A trace that a rule drops and a keep-rule might still keep is *held*: it is recorded, and
+decided when its root has ended (engine/telemetry/tail.py). Loop thread only; does no I/O.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any
 
-from citadel.wire.messages import SamplingPreview, SamplingRule
+from citadel.trace import sampling_of
+from citadel.wire.messages import KeepRule, SamplingRule
+from engine.telemetry.ceiling import Ceiling
 from engine.telemetry.policy import (
     DEFAULT_RULES,
     KEEP_ALL,
@@ -18,122 +23,355 @@ from engine.telemetry.policy import (
     Policy,
     Root,
     RootTuple,
+    fits,
     match,
     threshold,
     validated,
 )
 
-REMEMBERED_ROOTS = 65_536
+REMEMBERED_TRACES = 65_536
 """Decisions that are remembered, at least: for spans still to come, and for previews. At most it is
 four times as many: they are forgotten many at a time, which costs nothing a trace."""
-_MATCHES_REMEMBERED = 4_096
-Decision = tuple[int, int, RootTuple, bool]
-"""Of which trace, when it was made, about what, and whether the trace is kept."""
+MATCHES_REMEMBERED = 4_096
+"""Roots whose rule was looked up, and which need not look it up again."""
+
+
+class Match:
+    """What the policy says of all traces with such a root, until the policy changes."""
+
+    __slots__ = (
+        "cause",
+        "ceiling",
+        "keep",
+        "number",
+        "plain",
+        "revision",
+        "root",
+        "rule_id",
+        "threshold",
+    )
+
+    def __init__(
+        self,
+        root: RootTuple,
+        *,
+        cause: str,
+        rule_id: str = "",
+        limit: int = KEEP_ALL,
+        revision: int = 0,
+        ceiling: Ceiling | None = None,
+        keep: tuple[KeepRule, ...] = (),
+    ) -> None:
+        self.root = root
+        self.cause = cause
+        """A word of DropCause or KeepCause: what decides."""
+        self.rule_id = rule_id
+        self.threshold = limit
+        """Traces whose random bits are below it are dropped."""
+        self.revision = revision
+        self.ceiling = ceiling
+        self.keep = keep
+        """Keep-rules that may keep such a trace all the same."""
+        self.plain = ceiling is None and not keep
+        """Whether the random bits alone decide."""
+        self.number = -1
+        """In the log of decisions; it gives it."""
+
+
+Decision = tuple[int, int, Match, bool]
+"""Of which trace, when it was made, by what, and whether the trace is kept."""
+
+
+class Trace:
+    """A trace that is recorded: kept, or held until its fate is known."""
+
+    __slots__ = (
+        "began_ns",
+        "bytes",
+        "errors",
+        "flags",
+        "held",
+        "kept",
+        "last_ns",
+        "match",
+        "open",
+        "remote",
+        "root_ns",
+        "spans",
+        "threshold",
+        "trace_id",
+    )
+
+    def __init__(self, trace_id: int, began_ns: int, found: Match, *, kept: bool) -> None:
+        self.trace_id = trace_id
+        self.began_ns = self.last_ns = began_ns
+        self.match = found
+        self.kept = kept
+        self.threshold = found.threshold
+        """What its spans carry, for adjusted counts."""
+        self.held: list[Any] | None = None
+        """What waits until it is decided; None: it is."""
+        self.open = 0
+        """Spans of this process that have not ended."""
+        self.remote = False
+        """Whether somebody else began it, and may still have spans to send."""
+        self.root_ns = 0
+        """How long its longest root here took."""
+        self.spans = self.bytes = self.errors = self.flags = 0
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is held."""
+        return self.held is not None
+
+    @property
+    def recording(self) -> bool:
+        """Whether its spans are still recorded: it is kept, or may be."""
+        return self.kept or self.held is not None
 
 
 class Sampler:
-    """The rules in force, and the decisions of the last traces."""
+    """The policy in force, and the decisions of the last traces."""
 
-    def __init__(self, rules: Iterable[SamplingRule] = DEFAULT_RULES) -> None:
-        self.rules = validated(rules)
+    def __init__(
+        self, rules: Iterable[SamplingRule] = DEFAULT_RULES, keep: Iterable[KeepRule] = ()
+    ) -> None:
+        self.revision = 0
+        self.policy = Policy(rules=validated(rules), keep=tuple(keep))
+        self.ceilings: dict[str, Ceiling] = {}
         # Most traces are never asked for again: their decisions are looked up by nobody, so they
         # are put in order only when somebody asks.
-        self._newest: deque[Decision] = deque(maxlen=REMEMBERED_ROOTS)
+        self._newest: deque[Decision] = deque(maxlen=2 * REMEMBERED_TRACES)
         self.remember: Callable[[Decision], None] = self._newest.append
         """Takes the decision for a trace that has just been named."""
+        self._unordered: list[list[Decision]] = []
+        self._unlogged: list[list[Decision]] = []
+        self.logging = False
+        """Whether somebody calls `take_new`."""
+        self.overflowed = 0
+        """Decisions that may be missing in the log: more came in at once than are remembered."""
         self._recent: dict[int, Decision] = {}
         self._older: dict[int, Decision] = {}
-        self._flagged: set[int] = set()
-        self._thresholds: dict[RootTuple, int] = {}
-        self.caches: list[dict[str, tuple[RootTuple, int]]] = []
-        """Where others keep thresholds that they asked for; emptied when the rules change."""
+        self.traces: dict[int, Trace] = {}
+        """The traces that are recorded; the ones before are in `past`."""
+        self.past: dict[int, Trace] = {}
+        self._age_at = REMEMBERED_TRACES
+        self.flagged: set[int] = set()
+        """Traces with an error or a guard's flag that are not recorded."""
+        self._matches: dict[RootTuple, Match] = {}
+        self.roots: dict[RootTuple, None] = {}
+        """The roots that were seen, up to MATCHES_REMEMBERED, whatever the policy was."""
+        self._parent = Match(Root(), cause="parent")
+        self.caches: list[dict[str, Match]] = []
+        """Where others keep matches that they asked for; emptied when the rules change."""
+        self._order_of_rules = self.policy.ordered()
+        self.event_rules = [rule for rule, _ in self._order_of_rules if rule.event]
+        """Rules for events, in the order in which they are asked."""
 
-    def put(self, policy: Policy) -> None:
+    def put(self, policy: Policy, revision: int = 0) -> None:
         """Puts another policy in force, for traces that begin from now on."""
         validated(policy.rules)
-        self.rules = tuple(rule for rule, _ in policy.ordered())
-        for cache in (self._thresholds, *self.caches):
-            cache.clear()
+        self.policy, self.revision = policy, revision
+        self._order_of_rules = policy.ordered()
+        self.event_rules = [rule for rule, _ in self._order_of_rules if rule.event]
+        limits = {rule.id: rule.spans_per_second for rule, _ in self._order_of_rules}
+        self.ceilings = {
+            name: ceiling
+            for name, ceiling in self.ceilings.items()
+            if limits.get(name) == ceiling.limit
+        }
+        self._forget_matches()
 
-    def kept(
-        self, trace_id: int, root: RootTuple, now_ns: int, *, sampled_by_caller: bool = True
-    ) -> bool:
-        """The decision for a trace: made once, then remembered for its later spans.
-
-        The traces that were asked for longest ago are forgotten first.
-        """
-        self._order()
-        known = self._recent.get(trace_id)
-        if known is not None:
-            return known[3]
-        known = self._older.pop(trace_id, None)
+    def found(self, root: RootTuple, now_ns: int) -> Match:
+        """What the policy says of a root: looked up once for all roots that look the same."""
+        known = self._matches.get(root)
         if known is None:
-            return self.begun(trace_id, root, now_ns, sampled_by_caller=sampled_by_caller)
-        self.remember(known)
-        return known[3]
+            known = self._look_up(root, now_ns)
+            if len(self._matches) >= MATCHES_REMEMBERED:
+                self._matches.clear()
+            self._matches[root] = known
+        return known
 
     def begun(
-        self, trace_id: int, root: RootTuple, now_ns: int, *, sampled_by_caller: bool = True
-    ) -> bool:
-        """The decision for a trace that was never asked for before: it has just been named."""
-        kept = sampled_by_caller and (trace_id & RANDOM_MASK) >= self.threshold(root)
-        self.remember((trace_id, now_ns, root, kept))
-        return kept
+        self,
+        trace_id: int,
+        found: Match,
+        now_ns: int,
+        *,
+        by_caller: bool = True,
+        trace_state: str = "",
+    ) -> Trace | None:
+        """The decision for a trace that was never asked for before: None when it is dropped."""
+        if not by_caller:
+            # The caller's no holds for the whole trace; it has no rule of ours to blame.
+            self.remember((trace_id, now_ns, self._parent, False))
+            return None
+        limit, random_bits = found.threshold, trace_id & RANDOM_MASK
+        if trace_state:
+            theirs, given = sampling_of(trace_state)
+            limit = max(limit, theirs or 0)
+            random_bits = random_bits if given is None else given
+        ceiling = found.ceiling
+        if ceiling is not None:
+            ceiling.traces += 1
+        kept = random_bits >= limit
+        if not kept and not found.keep:
+            self.remember((trace_id, now_ns, found, False))
+            return None
+        trace = Trace(trace_id, now_ns, found, kept=kept)
+        trace.threshold = limit
+        self.traces[trace_id] = trace
+        if kept:
+            self.remember((trace_id, now_ns, found, True))
+            if ceiling is not None:
+                ceiling.kept += 1
+        else:
+            trace.held = []
+        if len(self.traces) > self._age_at:
+            self._age_traces()
+        return trace
 
-    def threshold(self, root: RootTuple) -> int:
-        """Traces with such a root whose random bits are below it are dropped."""
-        limit = self._thresholds.get(root)
-        if limit is None:  # found once for all roots that look the same
-            rule = match(self.rules, Root(*root))
-            limit = KEEP_ALL if rule is None else threshold(rule.rate)
-            if len(self._thresholds) >= _MATCHES_REMEMBERED:
-                self._thresholds.clear()
-            self._thresholds[root] = limit
-        return limit
+    def recorded(self, trace_id: int) -> Trace | None:
+        """A trace that is, or lately was, recorded."""
+        return self.traces.get(trace_id) or self.past.get(trace_id)
 
-    def flag(self, trace_id: int) -> None:
-        """Marks a trace as one with an error or a guard's flag, for previews."""
+    def of(
+        self,
+        trace_id: int,
+        root: RootTuple,
+        now_ns: int,
+        *,
+        by_caller: bool = True,
+        trace_state: str = "",
+    ) -> Trace | None:
+        """The trace that a span from elsewhere belongs to; decided now, when it is the first seen.
+
+        None: it is dropped. The traces that were asked for longest ago are forgotten first.
+        """
+        trace = self.recorded(trace_id)
+        if trace is not None:
+            return trace
+        if self.decided(trace_id) is not None:
+            return None
+        found = self.found(root, now_ns)
+        trace = self.begun(trace_id, found, now_ns, by_caller=by_caller, trace_state=trace_state)
+        if trace is not None:
+            trace.remote = True
+        return trace
+
+    def dropped_by(self, trace_id: int) -> Match:
+        """What dropped a trace, as far as it is remembered."""
+        known = self.decided(trace_id)
+        return known[2] if known else self._parent
+
+    def decided(self, trace_id: int) -> Decision | None:
+        """What was last decided of a trace, while it is remembered."""
         self._order()
-        if trace_id in self._recent or trace_id in self._older:
-            self._flagged.add(trace_id)
+        known = self._recent.get(trace_id)
+        if known is None:
+            known = self._older.pop(trace_id, None)
+            if known is not None:
+                self._recent[trace_id] = known
+        return known
 
-    def preview(self, rules: Iterable[SamplingRule], since_ns: int) -> SamplingPreview:
-        """What the rules would have kept of the remembered traces since then: exact."""
-        checked = validated(rules)
-        past = [known for known in self._remembered() if known[1] >= since_ns]
-        matched: Counter[str] = Counter()
-        kept_now = kept_then = flagged_lost = 0
-        for trace_id, _, root, kept in past:
-            rule = match(checked, Root(*root))
-            matched[rule.id if rule else "default"] += 1
-            then = rule is None or (trace_id & RANDOM_MASK) >= threshold(rule.rate)
-            kept_now += kept
-            kept_then += then
-            flagged_lost += trace_id in self._flagged and kept and not then
-        return SamplingPreview(
-            traces=len(past),
-            kept_now=kept_now,
-            kept_then=kept_then,
-            flagged_lost=flagged_lost,
-            matched=dict(matched),
+    def event_rule(self, name: str, mission: str) -> SamplingRule | None:
+        """The first rule for events that fits; the root of the trace is not known of an event."""
+        root = Root(mission=mission)
+        return next(
+            (
+                rule
+                for rule in self.event_rules
+                if fnmatchcase(name, rule.event) and fits(rule, root)
+            ),
+            None,
         )
 
-    def _remembered(self) -> Iterator[Decision]:
-        self._order()
-        yield from self._older.values()
-        yield from self._recent.values()
+    def flag(self, trace_id: int) -> None:
+        """Marks a trace that is not recorded as one with an error or a guard's flag."""
+        if len(self.flagged) < REMEMBERED_TRACES:
+            self.flagged.add(trace_id)
 
-    def _order(self) -> None:
-        """Puts what was decided since it was last done where it is found by its trace."""
+    def look(self, now_ns: int) -> None:
+        """Lets ceilings move with what came in; a few times a second."""
+        moved = [each for each in self.ceilings.values() if each.look(now_ns)]
+        if moved:
+            self._forget_matches()
+
+    def take_new(self) -> list[list[Decision]]:
+        """What was decided since the last call, for the log; the sampler remembers it, too."""
+        self._collect()
+        if sum(map(len, self._unordered)) > 2 * REMEMBERED_TRACES:
+            self._order()
+        taken, self._unlogged = self._unlogged, []
+        return taken
+
+    def remembered(self) -> list[Decision]:
+        """The last decisions, the oldest first."""
+        self._order()
+        return [*self._older.values(), *self._recent.values()]
+
+    def _look_up(self, root: RootTuple, now_ns: int) -> Match:
+        if len(self.roots) < MATCHES_REMEMBERED:
+            self.roots[root] = None
+        keep = tuple(rule for rule in self.policy.keep if fits(rule, root))
+        for rule, cause in self._order_of_rules:
+            if match((rule,), root) is None:
+                continue
+            ceiling = self._ceiling(rule, now_ns)
+            limit = ceiling.threshold if ceiling else threshold(rule.rate)
+            return Match(
+                root,
+                cause="ceiling" if ceiling else cause,
+                rule_id=rule.id,
+                limit=limit,
+                revision=self.revision,
+                ceiling=ceiling,
+                keep=keep if limit else (),
+            )
+        return Match(root, cause="default", revision=self.revision)
+
+    def _ceiling(self, rule: SamplingRule, now_ns: int) -> Ceiling | None:
+        if not rule.spans_per_second:
+            return None
+        if rule.id not in self.ceilings:
+            self.ceilings[rule.id] = Ceiling(rule.spans_per_second, now_ns)
+        return self.ceilings[rule.id]
+
+    def _forget_matches(self) -> None:
+        for cache in (self._matches, *self.caches):
+            cache.clear()
+
+    def _age_traces(self) -> None:
+        """Forgets recorded traces that are over, many at a time."""
+        alive = {
+            trace_id: trace
+            for trace_id, trace in self.traces.items()
+            if trace.open or trace.undecided
+        }
+        self.past, self.traces = self.traces, alive
+        self._age_at = max(REMEMBERED_TRACES, 2 * len(alive))
+
+    def _collect(self) -> None:
         newest = self._newest
         if not newest:
             return
-        if len(newest) == newest.maxlen:  # it may have dropped some that are newer than these
-            self._recent, self._older = {}, {}
-            self._flagged.intersection_update(known[0] for known in newest)
-        for known in newest:
-            self._recent[known[0]] = known
+        if len(newest) == newest.maxlen:
+            self.overflowed += 1
+        fresh = list(newest)
         newest.clear()
-        if len(self._recent) > REMEMBERED_ROOTS:
+        self._unordered.append(fresh)
+        if self.logging:
+            self._unlogged.append(fresh)
+
+    def _order(self) -> None:
+        """Puts what was decided since it was last done where it is found by its trace."""
+        self._collect()
+        if not self._unordered:
+            return
+        for fresh in self._unordered:
+            for known in fresh:
+                self._recent[known[0]] = known
+        self._unordered.clear()
+        if len(self._recent) > REMEMBERED_TRACES:
             self._older, self._recent = self._recent, {}
-            self._flagged.intersection_update(self._older)
+            self.flagged.intersection_update(self._older)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
-from citadel.trace import SpanContext
+from citadel.trace import SpanContext, with_threshold
 from citadel.vocabulary import STATUS_ERROR, STATUS_UNSET
 from engine.telemetry.encode import (
     Row,
@@ -22,6 +22,7 @@ from engine.telemetry.encode import (
 
 if TYPE_CHECKING:
     from engine.telemetry.recorder import Recorder
+    from engine.telemetry.sampling import Match, Trace
 
 MAX_EVENTS = 128
 """Events a span keeps; the number dropped is an attribute."""
@@ -43,6 +44,7 @@ class Span:
         "announced",
         "attributes",
         "end_ns",
+        "entry",
         "events",
         "kind",
         "links",
@@ -52,7 +54,6 @@ class Span:
         "parent_id",
         "pool",
         "recording",
-        "sampled",
         "sentinel",
         "service",
         "source",
@@ -60,27 +61,33 @@ class Span:
         "start_ns",
         "status",
         "status_message",
-        "threshold",
+        "trace",
         "trace_id",
         "trace_state",
     )
+
+    sampled = True
+    """Whether it is recorded: its trace is kept, or may still be."""
 
     def __init__(
         self,
         recorder: Recorder,
         name: str,
-        trace_id: int,
+        trace: Trace,
         span_id: int,
         parent_id: int,
         start_ns: int,
     ) -> None:
         self._recorder = recorder
         self.name = name
-        self.trace_id = trace_id
+        self.trace = trace
+        self.trace_id = trace.trace_id
         self.span_id = span_id
         self.parent_id = parent_id
-        self.sampled = self.recording = True
+        self.recording = True
         self.start_ns = start_ns
+        self.entry = False
+        """Whether nothing of its trace here is above it."""
         # The recorder fills in what else it was given: each value is set once.
         self.kind: int
         self.source: str
@@ -94,7 +101,6 @@ class Span:
         self.end_ns = 0
         self.status = STATUS_UNSET
         self.status_message = self.trace_state = ""
-        self.threshold = 0
         self.events: list[tuple[str, int, dict[str, Any]]] | None = None
         self.announced = False
         self._context: SpanContext | None = None
@@ -106,6 +112,17 @@ class Span:
         if self._context is None:
             self._context = SpanContext(self.trace_id, self.span_id, self.sampled, self.trace_state)
         return self._context
+
+    def outward(self) -> SpanContext:
+        """The context that leaves the house: sampled where it is kept, with our own threshold."""
+        trace = self.trace
+        limit = trace.threshold if trace.kept else None
+        state = with_threshold(self.trace_state, limit)
+        return SpanContext(self.trace_id, self.span_id, trace.kept, state)
+
+    def flag(self) -> None:
+        """Says that a guard objected to what happens in it."""
+        self.trace.flags += 1
 
     def set(self, key: str, value: str | float | bool) -> None:
         """Sets an attribute; a span that is not kept has none."""
@@ -171,7 +188,7 @@ class Span:
             links_json(self.links),
             clean_text(self.status_message),
             self.trace_state,
-            self.threshold,
+            self.trace.threshold,
         )
 
     def _add(self, name: str, attributes: dict[str, Any]) -> None:
@@ -192,21 +209,27 @@ class UnkeptSpan(Span):
     Most spans are such ones where few traces are kept, so it has only what is ever asked for.
     """
 
-    __slots__ = ()
+    __slots__ = ("match",)
 
-    sampled = False  # type: ignore[assignment]
+    sampled = False
     recording = False  # type: ignore[assignment]
 
     def __init__(  # pyright: ignore[reportMissingSuperCall]
-        self, recorder: Recorder, trace_id: int, mission: str, mission_class: str, sentinel: str
+        self,
+        recorder: Recorder,
+        trace_id: int,
+        match: Match,
+        mission: str,
+        mission_class: str,
+        sentinel: str,
     ) -> None:
         self._recorder = recorder
         self.trace_id = trace_id
+        self.match = match
         self.mission = mission
         self.mission_class = mission_class
         self.sentinel = sentinel
         self.end_ns = 0
-        self.status = STATUS_UNSET
 
     @property
     def span_id(self) -> int:  # type: ignore[override]
@@ -218,15 +241,30 @@ class UnkeptSpan(Span):
         """Ids and that the trace is not kept, to hand on."""
         return SpanContext(self.trace_id, self.span_id, sampled=False)
 
+    def outward(self) -> SpanContext:
+        """As `context`: nobody else is to keep it either."""
+        return self.context
+
     def child(self, mission: str, mission_class: str, sentinel: str) -> UnkeptSpan:
         """A span below it; what is empty is as here."""
         return UnkeptSpan(
             self._recorder,
             self.trace_id,
+            self.match,
             mission or self.mission,
             mission_class or self.mission_class,
             sentinel or self.sentinel,
         )
+
+    def error(self, error: BaseException | str) -> None:
+        """Counts in previews as a trace with an error; the error itself is not kept."""
+        del error
+        if not self.end_ns:
+            self.flag()
+
+    def flag(self) -> None:
+        """Counts in previews as a trace that a guard objected to."""
+        self._recorder.sampler.flag(self.trace_id)
 
     def end(self, end_ns: int | None = None) -> None:
         """Ends it; a second call does nothing. When that was is not kept either."""

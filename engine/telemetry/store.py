@@ -84,6 +84,8 @@ class SpanStore:
         self.set_aside: Path | None = None
         self.written = self.lost = 0
         """Spans that were written, and that were taken but could not be; the writer's."""
+        self.retained_since_ns = 0
+        """Spans that ended before are deleted."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = self._open_or_set_aside()

@@ -26,7 +26,7 @@ async def as_found(client: Client) -> AsyncIterator[None]:
     """Puts the policies back that other tests expect."""
     sampling, defense = await client.sampling.get(), await client.defense.get()
     yield
-    await client.sampling.apply(sampling.rules)
+    await client.sampling.apply(sampling.rules, keep=sampling.keep)
     await client.defense.apply(strict=defense.strict, layers=defense.layers)
 
 
@@ -36,12 +36,12 @@ async def test_sampling_is_applied_at_once_and_audited(client: Client) -> None:
         await client.pools.call("workshop", "add", a=1, b=1)
     await recorded(client, kept, source="worker")
 
-    preview = await client.sampling.preview(NONE_OF_IT)
+    preview = await client.sampling.preview(NONE_OF_IT, keep=())
     assert preview.traces >= 1
     assert preview.kept_then == 0
     assert preview.matched == {"none": preview.traces}
     applied = await client.sampling.apply(
-        NONE_OF_IT, revision=before.revision, actor="a test", reason="quiet"
+        NONE_OF_IT, keep=(), revision=before.revision, actor="a test", reason="quiet"
     )
     assert applied.revision == before.revision + 1
     ledger = await client.traces.ledger()
@@ -53,7 +53,7 @@ async def test_sampling_is_applied_at_once_and_audited(client: Client) -> None:
         await client.traces.get(dropped.context.trace_hex)
     assert "sampled out" in absent.value.remedy
     after = await client.traces.ledger()
-    assert after.dropped["sampled_out"] >= ledger.dropped["sampled_out"] + 3
+    assert after.dropped["rule"] >= ledger.dropped["rule"] + 3
 
     with pytest.raises(Conflict) as stale:
         await client.sampling.apply(before.rules, revision=before.revision)
@@ -61,8 +61,10 @@ async def test_sampling_is_applied_at_once_and_audited(client: Client) -> None:
     assert json.loads(stale.value.details["body"])["rules"][0]["id"] == "none"
     with pytest.raises(InvalidRequest, match="2"):
         await client.sampling.apply((SamplingRule(id="x", rate=2.0),))
-    undone = await client.sampling.apply(before.rules, revision=applied.revision, reason="undo")
-    assert undone.rules == before.rules
+    undone = await client.sampling.apply(
+        before.rules, keep=before.keep, revision=applied.revision, reason="undo"
+    )
+    assert (undone.rules, undone.keep) == (before.rules, before.keep)
     assert await client.sampling.get(applied.revision) == applied
 
     entries, intact = await client.audit()

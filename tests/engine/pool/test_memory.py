@@ -27,6 +27,7 @@ from engine.pool import frames, slabs
 from engine.pool.options import MemoryOptions, ResilienceOptions
 from engine.pool.results import PoolResult
 from engine.pool.settings import PoolCommand
+from engine.telemetry.policy import Policy
 
 ADAPTER = "array_adapters:Arrays"
 LARGE = 1 << 20
@@ -91,7 +92,7 @@ async def test_arrow_and_raw_buffers_travel_both_ways(make, ask: Any) -> None:
 
 async def test_a_large_result_of_a_command_that_is_not_traced(make) -> None:
     bench = await make(ADAPTER)
-    bench.recorder.sampler.replace([SamplingRule(id="none", rate=0.0)])
+    bench.recorder.sampler.put(Policy(rules=(SamplingRule(id="none", rate=0.0),), keep=()))
     for ask in (parts, call):
         assert (await ask(bench, "ones", count=LARGE // 8)).sum() == LARGE // 8
     await idle(bench)

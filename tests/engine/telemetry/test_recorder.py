@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from citadel.trace import SpanContext
 from citadel.wire.columns import pack, unpack
-from citadel.wire.messages import SamplingRule
+from citadel.wire.messages import KeepRule, SamplingRule
 from citadel.wire.topics import TOPICS
+from engine.telemetry import measures
 from engine.telemetry import recorder as module
 from engine.telemetry.encode import Row
 from engine.telemetry.hub import LiveHub
+from engine.telemetry.measures import OTHER
 from engine.telemetry.policy import Policy, Root
-from engine.telemetry.recorder import OTHER, Recorder
+from engine.telemetry.preview import past_of, preview
+from engine.telemetry.recorder import Recorder
 from engine.telemetry.sampling import Sampler
 
 ALL = [SamplingRule(id="all", rate=1.0)]
@@ -54,11 +57,17 @@ def recorder(kept: Kept, clock: Any) -> Recorder:
 
 def balanced(recorder: Recorder) -> bool:
     ledger = recorder.ledger()
+    assert ledger.residual == 0
     return ledger.started == ledger.kept + sum(ledger.dropped.values()) + ledger.in_flight
 
 
 def rules_only(rules: Iterable[SamplingRule]) -> Policy:
     return Policy(rules=tuple(rules), keep=())
+
+
+ERRORS = Policy(
+    rules=(SamplingRule(id="half", rate=0.5),), keep=(KeepRule(id="errors", when="error"),)
+)
 
 
 def foreign(trace_id: int = 7 << 64 | 8, **changes: Any) -> Row:
@@ -139,7 +148,7 @@ def test_an_exception_ends_the_span_with_an_error(recorder: Recorder, kept: Kept
     assert event["name"] == "exception"
     assert event["attributes"]["exception.type"] == "KeyError"
     assert "hush" not in row["events"]
-    assert recorder.sampler.preview(NONE, 0).flagged_lost == 1
+    assert preview(past_of(recorder.sampler, {}, 0, 1), rules_only(NONE)).flagged_lost == 1
 
 
 def test_a_span_that_has_ended_stays_as_it_was(recorder: Recorder, kept: Kept, clock: Any) -> None:
@@ -247,13 +256,13 @@ def test_the_ledger_balances_at_every_step(
                 case "drain":
                     recorder.drain()
                 case "policy":
-                    recorder.sampler.put(rules_only(chance.choice([ALL, NONE])))
+                    recorder.sampler.put(chance.choice([rules_only(ALL), rules_only(NONE), ERRORS]))
             started += step in {"root", "child", "remote", "worker", "bad"}
             assert recorder.ledger().started == started
             assert balanced(recorder)
         for span in running:
             span.end()
-        recorder.drain()
+        recorder.close()
     ledger = recorder.ledger()
     assert balanced(recorder)
     assert ledger.in_flight == 0, "what has ended and is drained is kept or dropped"
@@ -279,7 +288,7 @@ def test_sampled_out_spans_reach_nobody_but_the_ledger(recorder: Recorder, kept:
     recorder.drain()
     assert not kept
     assert root.context.traceparent().endswith("-02")
-    assert recorder.ledger().dropped["sampled_out"] == 2
+    assert recorder.ledger().dropped["rule"] == 2
     assert recorder.ledger().in_flight == 0
 
 
@@ -303,7 +312,7 @@ def test_clients_spans_are_taken_by_the_same_policy(recorder: Recorder, kept: Ke
     assert (martian["source"], martian["kind"]) == ("user", 1)
     ledger = recorder.ledger()
     assert (ledger.started, ledger.kept) == (5, 2)
-    assert (ledger.dropped["invalid"], ledger.dropped["sampled_out"]) == (2, 1)
+    assert (ledger.dropped["invalid"], ledger.dropped["rule"]) == (2, 1)
 
 
 def test_a_workers_span_is_kept_with_its_trace(recorder: Recorder) -> None:
@@ -317,7 +326,7 @@ def test_a_workers_span_is_kept_with_its_trace(recorder: Recorder) -> None:
     "row",
     [
         (),
-        ("x",) * 17,
+        ("x",) * 21,
         foreign(span_id=-1),
         foreign(span_id=2**64),
         foreign(start_ns=0),
@@ -388,7 +397,7 @@ def test_counts_are_exact_whatever_is_sampled(recorder: Recorder) -> None:
 
 
 def test_label_sets_are_bounded(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_SERIES", 5)
+    monkeypatch.setattr(measures, "MAX_SERIES", 5)
     for number in range(20):
         recorder.count("citadel.worker.lost", pool=f"p{number}")
         recorder.observe("citadel.command.duration", 0.1, f"p{number}")

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from citadel.errors import InvalidRequest
-from citadel.wire.messages import SamplingRule
+from citadel.wire.messages import SamplingPreview, SamplingRule
 from engine.telemetry import sampling
-from engine.telemetry.policy import DEFAULT_RULES, Policy, Root, decide, match, threshold
+from engine.telemetry.policy import DEFAULT_RULES, Policy, Root, RootTuple, decide, match, threshold
+from engine.telemetry.preview import past_of, preview
 from engine.telemetry.sampling import Sampler
 
 ids = st.integers(1, 2**128 - 1)
@@ -22,6 +24,15 @@ rates = st.floats(0.0, 1.0)
 
 def rules_only(rules: Iterable[SamplingRule]) -> Policy:
     return Policy(rules=tuple(rules), keep=())
+
+
+def kept(sampler: Sampler, trace_id: int, root: RootTuple, now: int, **given: Any) -> bool:
+    trace = sampler.of(trace_id, root, now, **given)
+    return trace is not None and trace.kept
+
+
+def previewed(sampler: Sampler, rules: Iterable[SamplingRule], since: int) -> SamplingPreview:
+    return preview(past_of(sampler, {}, since, 10**9), rules_only(rules))
 
 
 def numbered(rules: list[SamplingRule]) -> list[SamplingRule]:
@@ -82,49 +93,53 @@ def test_a_sampler_decides_as_the_pure_function_does(
     for trace_id, root in traces:
         first.setdefault(trace_id, root)
         # A plain tuple will do for a root: the recorder passes one.
-        assert sampler.kept(trace_id, tuple(root), 0) == decide(rules, trace_id, first[trace_id])
+        assert kept(sampler, trace_id, tuple(root), 0) == decide(rules, trace_id, first[trace_id])
 
 
 def test_a_trace_keeps_its_decision_when_the_policy_changes() -> None:
     sampler = Sampler([SamplingRule(id="all", rate=1.0)])
-    assert sampler.kept(1, Root(), 0)
+    assert kept(sampler, 1, Root(), 0)
     sampler.put(rules_only([SamplingRule(id="none", rate=0.0)]))
-    assert sampler.kept(1, Root(), 0)
-    assert not sampler.kept(2, Root(), 0)
+    assert kept(sampler, 1, Root(), 0)
+    assert not kept(sampler, 2, Root(), 0)
 
 
 def test_a_caller_that_does_not_sample_is_heeded_once_and_for_all() -> None:
     sampler = Sampler()
-    assert not sampler.kept(1, Root(), 0, sampled_by_caller=False)
-    assert not sampler.kept(1, Root(), 0)
+    assert not kept(sampler, 1, Root(), 0, by_caller=False)
+    assert not kept(sampler, 1, Root(), 0)
 
 
 def test_the_traces_in_use_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "REMEMBERED_ROOTS", 100)
+    monkeypatch.setattr(sampling, "REMEMBERED_TRACES", 100)
     sampler = Sampler([SamplingRule(id="all", rate=1.0)])
-    sampler.kept(1, Root(), 0)
-    sampler.kept(2, Root(), 0)
+    kept(sampler, 1, Root(), 0)
+    kept(sampler, 2, Root(), 0)
     sampler.flag(2)
     sampler.put(rules_only([SamplingRule(id="none", rate=0.0)]))
+    kept(sampler, 3, Root(), 0)
     for number in range(1_000):
-        assert sampler.kept(1, Root(), 0), "a trace that is asked for is not forgotten"
-        sampler.kept(10 + number, Root(), 0)
-    assert not sampler.kept(2, Root(), 0), "one that is not, is"
-    assert 100 <= sampler.preview([], 0).traces <= 202
-    assert not sampler._flagged
+        assert kept(sampler, 1, Root(), 0), "a trace that is recorded is not forgotten"
+        assert not kept(sampler, 3, Root(), 0)
+        kept(sampler, 10 + number, Root(), 0)
+    sampler.put(rules_only([SamplingRule(id="all", rate=1.0)]))
+    assert not kept(sampler, 3, Root(), 0), "one that is asked for is remembered, too"
+    assert kept(sampler, 10, Root(), 0), "one that is not, is forgotten and decided anew"
+    assert 100 <= previewed(sampler, [], 0).traces <= 302
+    assert not sampler.flagged
 
 
 def test_traces_that_nobody_asks_for_are_counted_and_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sampling, "REMEMBERED_ROOTS", 100)
+    monkeypatch.setattr(sampling, "REMEMBERED_TRACES", 100)
     sampler = Sampler([SamplingRule(id="none", rate=0.0)])
     for number in range(1, 1_001):
-        assert not sampler.begun(number, Root(), number)
-    assert sampler.preview([], 0).traces == 100
-    assert sampler.preview([], 951).traces == 50, "the newest are those that are remembered"
+        assert not sampler.begun(number, sampler.found(Root(), number), number)
+    assert previewed(sampler, [], 0).traces == 200
+    assert previewed(sampler, [], 951).traces == 50, "the newest are those that are remembered"
     sampler.put(rules_only([SamplingRule(id="all", rate=1.0)]))
-    assert not sampler.kept(950, Root(), 0), "one that is asked for late is decided as it was"
+    assert not kept(sampler, 950, Root(), 0), "one that is asked for late is decided as it was"
 
 
 @given(policies, policies, st.lists(st.tuples(ids, roots, st.booleans()), max_size=30))
@@ -134,12 +149,12 @@ def test_a_preview_is_what_would_have_happened(
     sampler = Sampler(now)
     seen: dict[int, tuple[Root, bool]] = {}
     for time, (trace_id, root, flagged) in enumerate(traces):
-        sampler.kept(trace_id, root, time)
+        kept(sampler, trace_id, root, time)
         if flagged:
             sampler.flag(trace_id)
         before = seen.get(trace_id, (root, False))
         seen[trace_id] = (before[0], before[1] or flagged)
-    preview = sampler.preview(then, 0)
+    preview = previewed(sampler, then, 0)
     kept_now = {t for t, (root, _) in seen.items() if decide(now, t, root)}
     kept_then = {t for t, (root, _) in seen.items() if decide(then, t, root)}
     assert preview.traces == len(seen) == sum(preview.matched.values())
@@ -151,8 +166,8 @@ def test_a_preview_is_what_would_have_happened(
 def test_a_preview_looks_back_as_far_as_it_is_told() -> None:
     sampler = Sampler()
     for number in range(10):
-        sampler.kept(number + 1, Root(), number)
-    assert sampler.preview([], 7).traces == 3
+        kept(sampler, number + 1, Root(), number)
+    assert previewed(sampler, [], 7).traces == 3
 
 
 def test_the_defaults() -> None:
@@ -176,4 +191,4 @@ def test_bad_rules_are_refused_by_name(rules: list[SamplingRule], told: str) -> 
     sampler = Sampler()
     with pytest.raises(InvalidRequest, match=told):
         sampler.put(rules_only(rules))
-    assert sampler.rules == DEFAULT_RULES
+    assert sampler.policy.rules == DEFAULT_RULES
