@@ -57,7 +57,6 @@ from engine.settings import (
     PoolSection,
     ProviderSection,
     Settings,
-    TelemetrySection,
     split_address,
 )
 from engine.storage.store import OperationalStore
@@ -68,6 +67,7 @@ from engine.telemetry.hub import LiveHub
 from engine.telemetry.prometheus import EngineCollector, MetricsServer
 from engine.telemetry.pulse import Pulse
 from engine.telemetry.recorder import Recorder
+from engine.telemetry.settings import TelemetrySection
 from engine.telemetry.store import SpanStore
 
 COLLECT_AFTER = (20_000, 20, 50)

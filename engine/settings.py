@@ -30,6 +30,7 @@ from engine.pool.options import (
     SessionOptions,
 )
 from engine.section import Name, Section
+from engine.telemetry.settings import TelemetrySection
 
 ENVIRONMENT_PREFIX = "CITADEL_ENGINE_"
 """`CITADEL_ENGINE_LISTEN`, `CITADEL_ENGINE_METRICS__LISTEN`: two underscores go one level down."""
@@ -235,20 +236,6 @@ class GuardsSection(Section):
     strict: bool = Field(
         default=False,
         description="At the first start: flags block, and a layer that fails blocks.",
-    )
-
-
-class TelemetrySection(Section):
-    """Spans, events and counters."""
-
-    sample_rate: float = Field(
-        default=1.0, ge=0, le=1, description="At the first start: the share of traces that is kept."
-    )
-    explained_traces: int = Field(
-        default=4_000_000,
-        ge=65_536,
-        le=1_000_000_000,
-        description="Traces, kept or not, that `citadel why` explains; 32 bytes each, on disk.",
     )
 
 
