@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from citadel.wire.messages import KeepRule, PreviewExample, SamplingPreview
 from engine.telemetry.policy import RANDOM_MASK, Policy, Root, RootTuple, fits, match, threshold
-from engine.telemetry.sampling import Decision, Sampler, Trace
+from engine.telemetry.sampling import Decision, Match, Sampler, Trace
 from engine.telemetry.tail import keeps
 
 MAX_EXAMPLES = 20
@@ -136,30 +136,41 @@ def preview(past: Past, policy: Policy) -> SamplingPreview:
             share = 0.0
         if share:
             _add(then, seen, kind, share)
-        would = share >= 1.0
         flagged_lost += flagged and kept and not share
-        if kept != would and share in (0.0, 1.0) and len(examples) < MAX_EXAMPLES:
-            root = Root(*decided.root)
-            examples.append(
-                PreviewExample(
-                    trace_id=f"{trace_id:032x}",
-                    name=root.name,
-                    mission=root.mission,
-                    kept_now=kept,
-                    kept_then=would,
-                    rule_id=found.rule_id,
-                    time_unix_nanos=time_ns,
-                    flagged=flagged,
-                )
-            )
+        if share in (0.0, 1.0) and kept != bool(share) and len(examples) < MAX_EXAMPLES:
+            flipped = _example(trace_id, decided, found.rule_id, kept_now=kept)
+            examples.append(replace(flipped, time_unix_nanos=time_ns, flagged=flagged))
+    reply = _reply(now, then)
+    return replace(
+        reply,
+        traces=len(past.decisions),
+        flagged_lost=flagged_lost,
+        matched=dict(matched),
+        examples=tuple(examples),
+        unmatched=tuple(
+            rule.id for rule, _ in policy.ordered() if not rule.event and not matched[rule.id]
+        ),
+    )
+
+
+def _example(trace_id: int, decided: Match, rule_id: str, *, kept_now: bool) -> PreviewExample:
+    root = Root(*decided.root)
+    return PreviewExample(
+        trace_id=f"{trace_id:032x}",
+        name=root.name,
+        mission=root.mission,
+        kept_now=kept_now,
+        kept_then=not kept_now,
+        rule_id=rule_id,
+    )
+
+
+def _reply(now: _Sum, then: _Sum) -> SamplingPreview:
     low, high = then.interval()
     spans_low, spans_high = then.spans_interval()
     return SamplingPreview(
-        traces=len(past.decisions),
         kept_now=round(now.traces),
         kept_then=round(then.traces),
-        flagged_lost=flagged_lost,
-        matched=dict(matched),
         spans_now=round(now.spans),
         spans_then=round(then.spans),
         bytes_now=round(now.bytes),
@@ -168,10 +179,6 @@ def preview(past: Past, policy: Policy) -> SamplingPreview:
         kept_then_high=high,
         spans_then_low=spans_low,
         spans_then_high=spans_high,
-        examples=tuple(examples),
-        unmatched=tuple(
-            rule.id for rule, _ in policy.ordered() if not rule.event and not matched[rule.id]
-        ),
     )
 
 
