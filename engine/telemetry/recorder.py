@@ -26,7 +26,7 @@ from engine.telemetry.measures import Measures
 from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple, threshold
 from engine.telemetry.sampling import Decision, Match, Sampler, Trace
 from engine.telemetry.span import MASK64, Span, UnkeptSpan, current_span
-from engine.telemetry.starting import Starter, starting
+from engine.telemetry.starting import Common, Starter, starting
 from engine.telemetry.tail import Tail
 
 QUEUE_LIMIT = 65_536
@@ -166,7 +166,8 @@ class Recorder(Measures):
 
         As `span`, named `prefix` and what it is told, but cheaper where the policy drops the trace.
         """
-        return starting(self, prefix, source=source, service=service, pool=pool, kind=kind)
+        common = Common(prefix=prefix, source=source, service=service, pool=pool, kind=kind)
+        return starting(self, common)
 
     def finish(self, span: Span) -> None:
         """Takes an ended span that is recorded; called by `Span.end`."""

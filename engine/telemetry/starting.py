@@ -6,6 +6,8 @@ traces are kept, this costs a tuple, a count and a span that is nothing but its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from citadel.trace import SpanContext
@@ -45,12 +47,55 @@ class Starter(Protocol):
         ...
 
 
-def starting(
-    recorder: Recorder, prefix: str, *, source: str, service: str, pool: str, kind: int
-) -> Starter:
-    """A starter of spans that are named `prefix` and what it is told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What the spans of one starter have in common."""
+
+    prefix: str
+    source: str
+    service: str
+    pool: str
+    kind: int
+
+
+def starting(recorder: Recorder, common: Common) -> Starter:
+    """A starter of spans that are named by a prefix and what it is told."""
+    begin = _beginning(recorder, common)
+    books = recorder.books
+
+    def start(
+        what: str,
+        parent: Parent,
+        mission: str,
+        mission_class: str,
+        sentinel: str,
+        into: str = "",
+    ) -> Span:
+        if parent is None:
+            return begin(what, mission, mission_class, sentinel, into)
+        if isinstance(parent, UnkeptSpan):
+            books.started += 1
+            return parent.child(mission, mission_class, sentinel)
+        return recorder.span(
+            common.prefix + what,
+            parent=parent,
+            kind=common.kind,
+            source=common.source,
+            service=common.service,
+            pool=common.pool or into,
+            mission=mission,
+            mission_class=mission_class,
+            sentinel=sentinel,
+        )
+
+    return start
+
+
+def _beginning(recorder: Recorder, common: Common) -> Callable[[str, str, str, str, str], Span]:
+    """Begins new traces."""
     sampler, clock, bits, books = recorder.sampler, recorder.clock, recorder.bits, recorder.books
-    remember = sampler.remember
+    prefix, source, service = common.prefix, common.source, common.service
+    pool, kind, remember = common.pool, common.kind, sampler.remember
     known: dict[str, Match] = {}
     sampler.caches.append(known)
 
@@ -81,29 +126,4 @@ def starting(
         span.pool, span.entry, span.attributes = pool or into, True, {}
         return span
 
-    def start(
-        what: str,
-        parent: Parent,
-        mission: str,
-        mission_class: str,
-        sentinel: str,
-        into: str = "",
-    ) -> Span:
-        if parent is None:
-            return begin(what, mission, mission_class, sentinel, into)
-        if isinstance(parent, UnkeptSpan):
-            books.started += 1
-            return parent.child(mission, mission_class, sentinel)
-        return recorder.span(
-            prefix + what,
-            parent=parent,
-            kind=kind,
-            source=source,
-            service=service,
-            pool=pool or into,
-            mission=mission,
-            mission_class=mission_class,
-            sentinel=sentinel,
-        )
-
-    return start
+    return begin
