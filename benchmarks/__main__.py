@@ -20,9 +20,15 @@ BENCHMARKS = (
     "pool_values",
     "pool_wire",
     "spans",
+    "telemetry_why",
     "waterfall",
 )
-GROUPS = {"pools": tuple(name for name in BENCHMARKS if name.startswith("pool_"))}
+GROUPS = {
+    "pools": tuple(name for name in BENCHMARKS if name.startswith("pool_")),
+    "telemetry": tuple(
+        name for name in BENCHMARKS if name.startswith("telemetry_") or name == "spans"
+    ),
+}
 """Names for several at once."""
 
 

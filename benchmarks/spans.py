@@ -7,12 +7,16 @@ of a round; emptying it is outside the clock on our side, and a thread's work on
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from benchmarks.harness import Ratio, interleaved
 
 SPANS = 10_000
+HANDED_OVER = 1_000
+"""Spans between two hand-overs to the log; an engine has one each 16 ms."""
 ATTRIBUTES: tuple[tuple[str, str | int | float | bool], ...] = (
     ("gen_ai.operation.name", "chat"),
     ("gen_ai.provider.name", "simulated"),
@@ -26,7 +30,7 @@ ATTRIBUTES: tuple[tuple[str, str | int | float | bool], ...] = (
 
 
 def run(rounds: int = 5) -> list[Ratio]:
-    """All kept, then one in ten."""
+    """All kept, then one in ten with each decision logged."""
     return [
         interleaved(
             lambda: _ours(1.0),
@@ -50,17 +54,26 @@ def run(rounds: int = 5) -> list[Ratio]:
 
 
 def _ours(rate: float) -> float:
+    """With the log of decisions on, which a thread writes, as an engine has it."""
     from citadel.wire.messages import SamplingRule  # noqa: PLC0415 - beside what it measures
+    from engine.telemetry.decisions import DecisionLog  # noqa: PLC0415
     from engine.telemetry.recorder import Recorder  # noqa: PLC0415
     from engine.telemetry.sampling import Sampler  # noqa: PLC0415
 
     recorder = Recorder(Sampler([SamplingRule(id="all", rate=rate)]))
-    begin = time.perf_counter()
-    for _ in range(SPANS):
-        with recorder.span("chat simulated-small") as span:
-            for key, value in ATTRIBUTES:
-                span.set(key, value)
-    seconds = time.perf_counter() - begin
+    with tempfile.TemporaryDirectory() as folder:
+        log = DecisionLog(Path(folder))
+        recorder.sampler.logging = True
+        begin = time.perf_counter()
+        for number in range(SPANS):
+            with recorder.span("chat simulated-small") as span:
+                for key, value in ATTRIBUTES:
+                    span.set(key, value)
+            if number % HANDED_OVER == 0:
+                for chunk in recorder.sampler.take_new():
+                    log.write(chunk)
+        seconds = time.perf_counter() - begin
+        log.close()
     ledger = recorder.ledger()
     assert ledger.started == SPANS
     assert ledger.in_flight + ledger.dropped["rule"] == SPANS

@@ -45,7 +45,7 @@ from engine.telemetry.policy import (
 from engine.telemetry.preview import past_of, preview
 from engine.telemetry.recorder import Recorder
 from engine.telemetry.store import SpanStore
-from engine.telemetry.why import Evidence, explain
+from engine.telemetry.why import LOSSES, Evidence, explain
 
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 60
@@ -185,10 +185,11 @@ class SamplingServicer:
             InvalidRequest: neither a trace nor a command is named, or its id is none.
             NotFound: no command of that id is known.
         """
-        self._recorder.drain()
-        await self._log.flush()
         if request.command_id and not request.trace_id:
             found = await asyncio.to_thread(self._log.trace_of, request.command_id)
+            if found is None:
+                await self._written()
+                found = await asyncio.to_thread(self._log.trace_of, request.command_id)
             if found is None:
                 raise NotFound(
                     f"no command {request.command_id} is known",
@@ -204,15 +205,25 @@ class SamplingServicer:
             )
         return int(request.trace_id, 16)
 
-    async def _evidence(self, trace_id: int) -> Evidence:
+    async def _written(self) -> None:
+        """Waits until what was decided and recorded a moment ago is on disk."""
+        self._recorder.drain()
+        await self._log.flush()
         await self._spans.flush()
-        stored, _ = await self._spans.get(trace_id, 1)
+
+    async def _evidence(self, trace_id: int) -> Evidence:
         decisions = await asyncio.to_thread(self._log.of, trace_id)
+        stored = 0
+        if not decisions or decisions[-1].kept or decisions[-1].cause in LOSSES:
+            # Something may have befallen it since; a trace that was dropped stays so.
+            await self._written()
+            decisions = await asyncio.to_thread(self._log.of, trace_id)
+            stored = len((await self._spans.get(trace_id, 1))[0])
         trace = self._recorder.sampler.recorded(trace_id)
         return Evidence(
             trace_id=trace_id,
             decisions=decisions,
-            stored=len(stored),
+            stored=stored,
             held=(len(trace.held or ()) + trace.open) if trace and trace.undecided else 0,
             retained_since_ns=self._spans.retained_since_ns,
             known_since_ns=self._log.known_since_ns,

@@ -141,7 +141,11 @@ class Recorder(Measures):
             trace_id, parent_id = self.bits(128) or 1, 0
             found, state = self.sampler.found(about, now), ""
             if above is None:
-                trace = self.sampler.begun(trace_id, found, now)
+                if found.plain and (trace_id & RANDOM_MASK) < found.threshold:
+                    self.sampler.remember((trace_id, now, found, False))
+                    trace = None  # as most are, where few traces are kept
+                else:
+                    trace = self.sampler.begun(trace_id, found, now)
             else:
                 assert isinstance(above, SpanContext)
                 trace_id, parent_id, state = above.trace_id, above.span_id, above.trace_state

@@ -256,6 +256,9 @@ class UnkeptSpan(Span):
             sentinel or self.sentinel,
         )
 
+    def set(self, key: str, value: str | float | bool) -> None:
+        """Keeps nothing."""
+
     def error(self, error: BaseException | str) -> None:
         """Counts in previews as a trace with an error; the error itself is not kept."""
         del error
@@ -265,6 +268,19 @@ class UnkeptSpan(Span):
     def flag(self) -> None:
         """Counts in previews as a trace that a guard objected to."""
         self._recorder.sampler.flag(self.trace_id)
+
+    def __enter__(self) -> Self:
+        self._outer = current_span.get()
+        current_span.set(self)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        current_span.set(self._outer)
+        if error is not None:
+            self.error(error)
+        if not self.end_ns:
+            self.end_ns = _ENDED
+            self._recorder.finish_unkept(self)
 
     def end(self, end_ns: int | None = None) -> None:
         """Ends it; a second call does nothing. When that was is not kept either."""
