@@ -27,6 +27,7 @@ from engine.api import auth
 from engine.api.defense_service import DefenseServicer
 from engine.api.dispatch import Dispatcher
 from engine.api.engine_service import EngineServicer, describe
+from engine.api.exporters_service import exporters_of
 from engine.api.missions_service import MissionsServicer
 from engine.api.pools_service import PoolsServicer
 from engine.api.sampling_service import SamplingServicer
@@ -63,6 +64,7 @@ from engine.storage.store import OperationalStore
 from engine.storage.versioned import VersionedDocument
 from engine.telemetry import policy
 from engine.telemetry.decisions import DecisionLog
+from engine.telemetry.exporters import Exporters
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.prometheus import EngineCollector, MetricsServer
 from engine.telemetry.pulse import Pulse
@@ -125,6 +127,7 @@ class Engine:
     closing: asyncio.Event
     recorder: Recorder
     pulse: Pulse
+    exporters: Exporters
     pools: Pools
     runtime: SentinelRuntime
     missions: Missions
@@ -153,7 +156,11 @@ class Engine:
         missions = Missions([Survey], runtime, state.store, recorder, hub)
         await missions.load()
         stack.push_async_callback(missions.close)
-        pulse = Pulse(recorder, hub, pools.gauges)
+        exporters, exporting = await exporters_of(
+            state.store, trail, hub, recorder, settings.telemetry.exporters, stack
+        )
+        pulse = Pulse(recorder, hub, lambda: [*pools.gauges(), *exporters.gauges()])
+        exporters.gauges_now = lambda: pulse.gauges
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
         closing = asyncio.Event()
@@ -165,6 +172,7 @@ class Engine:
             "Traces": TracesServicer(spans=state.spans, recorder=recorder),
             "Sampling": sampling,
             "Defense": DefenseServicer(chain=chain),
+            "Exporters": exporting,
         }
         dispatcher = Dispatcher(auth.Authenticator(_tokens(settings, token)), recorder)
         listener = Listener(dispatcher.handler(name, each) for name, each in servicers.items())
@@ -173,6 +181,7 @@ class Engine:
             closing=closing,
             recorder=recorder,
             pulse=pulse,
+            exporters=exporters,
             pools=pools,
             runtime=runtime,
             missions=missions,
@@ -186,6 +195,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(self.pulse.run(), name="pulse"),
+                tasks.create_task(self.exporters.run(), name="exporters"),
                 tasks.create_task(self.pools.run(), name="pools"),
                 tasks.create_task(self.runtime.run(), name="sentinels"),
                 tasks.create_task(self.sampling.run(), name="sampling overrides"),

@@ -307,6 +307,7 @@ class Settings(BaseSettings):
         for what, names in (
             ("pools", [pool.name for pool in self.pools]),
             ("providers", [provider.name for provider in self.providers]),
+            ("telemetry.exporters", [exporter.name for exporter in self.telemetry.exporters]),
             ("auth.tokens", [token.name for token in self.auth.tokens]),
         ):
             twice = {name for name in names if names.count(name) > 1}
@@ -381,7 +382,9 @@ def _toml(value: Any) -> str:
         case None:
             return '""'
         case tuple():
-            return "[]"
+            return f"[{', '.join(map(_toml, value))}]"
+        case dict():
+            return "{}"
         case _ if value.__class__.__name__ == "PydanticUndefinedType":
             return '"…"  # required'
         case _:

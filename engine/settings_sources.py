@@ -146,7 +146,9 @@ def _bad_config(error: ValidationError, sources: Sequence[tuple[str, Values]]) -
         text = f"{where}: {key!r} is no setting{_nearest(last, parent, location[:-1])}"
     else:
         reason = first["msg"].removeprefix("Value error, ")
-        given = "" if first["type"] == "missing" else f" (given {_shown(first['input'])})"
+        # A whole table is not shown: it may hold a secret.
+        told = first["type"] != "missing" and not isinstance(first["input"], Mapping)
+        given = f" (given {_shown(first['input'])})" if told else ""
         text = f"{where}: {key}: {reason}{given}" if location else f"{where}: {reason}"
     return BadConfig(text, subject=key, remedy=REMEDY, details={"source": where, "key": key})
 

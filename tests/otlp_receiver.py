@@ -243,6 +243,8 @@ class Receiver:
         """SIGKILL."""
         self.process.kill()
         self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def _ask(self, path: str, body: Any) -> Any:
         data = json.dumps(body).encode() if body is not None else None
@@ -258,8 +260,6 @@ def receiver(http: int = 0, grpc_port: int = 0) -> Iterator[Receiver]:
         yield made
     finally:
         made.kill()
-        assert made.process.stdout is not None
-        made.process.stdout.close()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ VERBS = {
     "doctor": "Look for what is missing or broken here.",
     "engine": "Run an engine in the foreground.",
     "events": "Follow what happens in an engine.",
+    "export": "Where an engine sends its telemetry.",
     "guard": "Try, tune and tighten the guards.",
     "info": "What an engine is.",
     "mission": "Run missions and see their results.",

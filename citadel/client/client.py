@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 
 from citadel.client.connection import TLS, Connection
+from citadel.client.exporters import ExportersGroup
 from citadel.client.groups import (
     DefenseGroup,
     MissionsGroup,
@@ -43,6 +44,7 @@ class Client:
         self.traces = TracesGroup(self.connection)
         self.sampling = SamplingGroup(self.connection)
         self.defense = DefenseGroup(self.connection)
+        self.exporters = ExportersGroup(self.connection)
 
     async def info(self) -> EngineInfo:
         """What the engine is.

@@ -184,8 +184,12 @@ class Sender:
         if not self._due:
             self._due = time.monotonic() + BATCH_SECONDS
             self._wake.notify_all()
-        elif waiting >= BATCH_ROWS:
+        elif waiting >= self._enough():
             self._wake.notify_all()
+
+    def _enough(self) -> int:
+        """Rows that need not wait for company."""
+        return min(BATCH_ROWS, self.config.queue_limit // 2)
 
     def _run(self) -> None:
         """The thread: takes work, sends it until it is done with, and again."""
@@ -224,7 +228,7 @@ class Sender:
             return 3600.0
         if now < self._not_before:
             return self._not_before - now
-        if self._hurry or len(self._waiting) >= BATCH_ROWS or now >= self._due:
+        if self._hurry or len(self._waiting) >= self._enough() or now >= self._due:
             return None
         return self._due - now
 

@@ -159,9 +159,15 @@ class OperationalStore:
         return await self._do(read)
 
     def save_document(
-        self, document: Document, before: Mapping[str, Any]
+        self,
+        document: Document,
+        before: Mapping[str, Any],
+        after: Mapping[str, Any] | None = None,
     ) -> asyncio.Future[AuditEntry]:
-        """Adds a revision and its audit entry: both or neither, whoever still waits for it."""
+        """Adds a revision and its audit entry: both or neither, whoever still waits for it.
+
+        The entry says `after` where the body holds what may not be shown.
+        """
 
         def write() -> AuditEntry:
             with self._begin() as connection:
@@ -181,7 +187,7 @@ class OperationalStore:
                     f"{document.name}.apply",
                     f"{document.name} revision {document.revision}",
                     before,
-                    json.loads(document.body),
+                    json.loads(document.body) if after is None else after,
                     document.reason,
                 )
 

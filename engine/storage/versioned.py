@@ -42,6 +42,7 @@ class VersionedDocument(Generic[T]):
         encode: Callable[[T], Any],
         decode: Callable[[Any], T],
         on_audit: Callable[[AuditEntry], None],
+        shown: Callable[[T], Any] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Starts with the default as revision 1, until `load` has looked.
@@ -53,6 +54,8 @@ class VersionedDocument(Generic[T]):
             encode: body to JSON values; `decode` is its inverse.
             decode: JSON values to body.
             on_audit: told each new audit entry.
+            shown: body to JSON values without its secrets, for the audit trail and for errors;
+                without it, `encode`.
             clock: unix nanoseconds.
         """
         self.name = name
@@ -63,6 +66,7 @@ class VersionedDocument(Generic[T]):
         self._store = store
         self._encode = encode
         self._decode = decode
+        self._shown = shown or encode
         self._on_audit = on_audit
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -108,7 +112,7 @@ class VersionedDocument(Generic[T]):
                     subject=self.name,
                     details={
                         "current": str(before.revision),
-                        "body": json.dumps(self._encode(before.body)),
+                        "body": json.dumps(self._shown(before.body)),
                     },
                 )
             new = Versioned(
@@ -118,7 +122,7 @@ class VersionedDocument(Generic[T]):
                 reason=reason,
                 time_ns=self._clock(),
             )
-            await self._put_in_force(new, before=self._wrapped(before.body))
+            await self._put_in_force(new, before={self.name: self._shown(before.body)})
             return new
 
     async def _put_in_force(self, new: Versioned[T], before: dict[str, Any]) -> None:
@@ -126,12 +130,13 @@ class VersionedDocument(Generic[T]):
             Document(
                 name=self.name,
                 revision=new.revision,
-                body=json.dumps(self._wrapped(new.body)),
+                body=json.dumps({self.name: self._encode(new.body)}),
                 actor=new.actor,
                 reason=new.reason,
                 time_ns=new.time_ns,
             ),
             before,
+            {self.name: self._shown(new.body)},
         )
         gone: asyncio.CancelledError | None = None
         try:
@@ -146,9 +151,6 @@ class VersionedDocument(Generic[T]):
         self._tell()
         if gone:
             raise gone
-
-    def _wrapped(self, body: T) -> dict[str, Any]:
-        return {self.name: self._encode(body)}
 
     def _versioned(self, stored: Document) -> Versioned[T]:
         return Versioned(

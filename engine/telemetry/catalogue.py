@@ -36,6 +36,18 @@ COUNTERS = MappingProxyType(
         "citadel.spans.started": Entry("Spans started"),
         "citadel.spans.kept": Entry("Spans kept"),
         "citadel.spans.dropped": Entry("Spans dropped, by cause", ("cause",)),
+        "citadel.exporter.sent": Entry(
+            "Spans, metric points and log records that a receiver acknowledged",
+            ("exporter", "signal"),
+        ),
+        "citadel.exporter.dropped": Entry(
+            "Spans, metric points and log records that an exporter lost, by cause",
+            ("exporter", "cause"),
+        ),
+        "citadel.exporter.retries": Entry("Requests of an exporter sent again", ("exporter",)),
+        "citadel.exporter.bytes": Entry(
+            "Bytes that a receiver acknowledged, before compression", ("exporter",)
+        ),
         "citadel.events.dropped": Entry("Live rows that slow watchers missed", ()),
         "citadel.events.sampled_out": Entry("Events that a sampling rule dropped", ()),
     }
@@ -61,6 +73,9 @@ GAUGES = MappingProxyType(
         "citadel.pool.workers": Entry("Workers of a pool", ("pool", "state")),
         "citadel.pool.slab": Entry("Shared memory that somebody has, in bytes", ("pool",)),
         "citadel.pool.leases": Entry("Values in shared memory that somebody has", ("pool",)),
+        "citadel.exporter.queued": Entry(
+            "Spans, metric points and log records that wait for an exporter", ("exporter",)
+        ),
         "citadel.process.rss": Entry("Resident memory of the engine, in bytes"),
         "citadel.process.cpu": Entry("CPU of the engine, in cores"),
         "citadel.spans.in_flight": Entry("Spans that have not ended"),
@@ -123,6 +138,10 @@ EVENTS = MappingProxyType(
         "guard.failed": "A guard layer failed or timed out",
         "provider.failed": "A chat provider answered with an error",
         "sampling.changed": "Another sampling policy is in force",
+        "exporters.changed": "There are other exporters, or one is configured anew",
+        "exporter.failed": "A receiver refuses what an exporter sends, or cannot be reached",
+        "exporter.recovered": "A receiver takes again what an exporter sends",
+        "exporter.dropped": "An exporter lost something",
         "defense.changed": "Another defence configuration is in force",
         "store.failed": "The span store could not write",
         "store.set_aside": "A corrupt span database was set aside",

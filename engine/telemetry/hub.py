@@ -70,6 +70,9 @@ class LiveHub:
         """Rows that watchers were told they missed, because the ring no longer had them."""
         self.extra: dict[str, Callable[[], Iterable[Row]]] = {}
         """Rows that a topic's snapshot begins with, computed when it is taken."""
+        self.taps: dict[str, list[Callable[[Row], object]]] = {}
+        """Who else is told each row of a topic that is not one of the busy ones: span, latency,
+        counter."""
         self._clock = clock
         self._ring: list[tuple[str, Row]] = [("", ())] * ring
         self._state: dict[str, dict[Row, Row]] = {}
@@ -96,6 +99,8 @@ class LiveHub:
         """
         if topic not in _TRUSTED:
             check_row(topic, row)
+            for told in self.taps.get(topic, ()):
+                told(row)
         self.seq = seq = self.seq + 1
         ring = self._ring
         ring[seq % len(ring)] = (topic, row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from engine.section import Section
+from engine.telemetry.exporter_section import ExporterSection
 
 
 class TelemetrySection(Section):
@@ -18,4 +19,7 @@ class TelemetrySection(Section):
         ge=65_536,
         le=1_000_000_000,
         description="Traces, kept or not, that `citadel why` explains; 32 bytes each, on disk.",
+    )
+    exporters: tuple[ExporterSection, ...] = Field(
+        default=(), description="Where it is sent; at each start these are as written here."
     )
