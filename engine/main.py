@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,8 @@ class Engine:
         state = await _state(folder, settings.telemetry, stack)
         hub, recorder, trail = state.hub, state.recorder, state.trail
         sampling, chain = await _policies(settings, state)
+        told = settings.telemetry.exporters
+        exporters, exporting = await exporters_of(state.store, trail, hub, recorder, told, stack)
         providers = Providers([_provider(each) for each in settings.providers], recorder)
         stack.push_async_callback(providers.close)
         pools = Pools([_pool(each) for each in settings.pools], recorder, hub, folder)
@@ -156,11 +158,7 @@ class Engine:
         missions = Missions([Survey], runtime, state.store, recorder, hub)
         await missions.load()
         stack.push_async_callback(missions.close)
-        exporters, exporting = await exporters_of(
-            state.store, trail, hub, recorder, settings.telemetry.exporters, stack
-        )
-        pulse = Pulse(recorder, hub, lambda: [*pools.gauges(), *exporters.gauges()])
-        exporters.gauges_now = lambda: pulse.gauges
+        pulse = _pulse(state, pools, exporters)
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
         closing = asyncio.Event()
@@ -174,8 +172,7 @@ class Engine:
             "Defense": DefenseServicer(chain=chain),
             "Exporters": exporting,
         }
-        dispatcher = Dispatcher(auth.Authenticator(_tokens(settings, token)), recorder)
-        listener = Listener(dispatcher.handler(name, each) for name, each in servicers.items())
+        listener = _listener(settings, token, recorder, servicers)
         return cls(
             listener=listener,
             closing=closing,
@@ -315,6 +312,19 @@ async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer
     await sampling.load()
     await defense.load()
     return servicer, chain
+
+
+def _listener(
+    settings: Settings, token: str, recorder: Recorder, servicers: Mapping[str, object]
+) -> Listener:
+    dispatcher = Dispatcher(auth.Authenticator(_tokens(settings, token)), recorder)
+    return Listener(dispatcher.handler(name, each) for name, each in servicers.items())
+
+
+def _pulse(state: _State, pools: Pools, exporters: Exporters) -> Pulse:
+    pulse = Pulse(state.recorder, state.hub, lambda: [*pools.gauges(), *exporters.gauges()])
+    exporters.gauges_now = lambda: pulse.gauges
+    return pulse
 
 
 def _pool(section: PoolSection) -> PoolSettings:
