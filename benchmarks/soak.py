@@ -55,7 +55,8 @@ SAMPLES = 40
 GROWTH = 0.05
 """Memory may grow by this share from the second quarter to the last."""
 RING = 4_096
-"""Rows that the hub keeps: full early in the run, or its filling would look like a leak."""
+"""Rows that the hub keeps, and traces that the sampler does: full early in the run, or that they fill
+would look like a leak."""
 SHOWN = 20
 """Lines of what is wrong that are printed."""
 END_SECONDS = 30.0
@@ -244,7 +245,8 @@ async def _kill(pools: Pools, chance: random.Random, found: Findings) -> None:
 @asynccontextmanager
 async def _pools(workers: int) -> AsyncIterator[Pools]:
     hub = LiveHub("soak", ring=RING)
-    recorder = Recorder(Sampler((SamplingRule(id="some", rate=0.01),)), publish=hub.publish)
+    sampler = Sampler((SamplingRule(id="some", rate=0.01),), remembered=RING)
+    recorder = Recorder(sampler, publish=hub.publish)
     settings = PoolSettings(
         name=POOL,
         adapter="benchmarks.rough:Rough",

@@ -294,7 +294,10 @@ class Recorder(Measures):
                 self.books.lost["store_full"] += full
                 self.books.handed -= full
         self._show(batch)
-        if self._log is not None:
+        if self._log is None:
+            self.commands.clear()
+            self.losses.clear()
+        else:
             self._write_decisions(self._log)
         return len(batch)
 

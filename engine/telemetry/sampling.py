@@ -134,14 +134,26 @@ class Sampler:
     """The policy in force, and the decisions of the last traces."""
 
     def __init__(
-        self, rules: Iterable[SamplingRule] = DEFAULT_RULES, keep: Iterable[KeepRule] = ()
+        self,
+        rules: Iterable[SamplingRule] = DEFAULT_RULES,
+        keep: Iterable[KeepRule] = (),
+        *,
+        remembered: int = REMEMBERED_TRACES,
     ) -> None:
+        """Puts a first policy in force.
+
+        Args:
+            rules: its rules.
+            keep: its keep-rules.
+            remembered: decisions that are remembered, at least; recorded traces beside them.
+        """
         self.revision = 0
+        self._remembered = remembered
         self.policy = Policy(rules=validated(rules), keep=tuple(keep))
         self.ceilings: dict[str, Ceiling] = {}
         # Most traces are never asked for again: their decisions are looked up by nobody, so they
         # are put in order only when somebody asks.
-        self._newest: deque[Decision] = deque(maxlen=2 * REMEMBERED_TRACES)
+        self._newest: deque[Decision] = deque(maxlen=2 * remembered)
         self.remember: Callable[[Decision], None] = self._newest.append
         """Takes the decision for a trace that has just been named."""
         self._unordered: list[list[Decision]] = []
@@ -155,7 +167,7 @@ class Sampler:
         self.traces: dict[int, Trace] = {}
         """The traces that are recorded; the ones before are in `past`."""
         self.past: dict[int, Trace] = {}
-        self._age_at = REMEMBERED_TRACES
+        self._age_at = remembered
         self.flagged: set[int] = set()
         """Traces with an error or a guard's flag that are not recorded."""
         self._matches: dict[RootTuple, Match] = {}
@@ -288,7 +300,7 @@ class Sampler:
 
     def flag(self, trace_id: int) -> None:
         """Marks a trace that is not recorded as one with an error or a guard's flag."""
-        if len(self.flagged) < REMEMBERED_TRACES:
+        if len(self.flagged) < self._remembered:
             self.flagged.add(trace_id)
 
     def look(self, now_ns: int) -> None:
@@ -300,7 +312,7 @@ class Sampler:
     def take_new(self) -> list[list[Decision]]:
         """What was decided since the last call, for the log; the sampler remembers it, too."""
         self._collect()
-        if sum(map(len, self._unordered)) > 2 * REMEMBERED_TRACES:
+        if sum(map(len, self._unordered)) > 2 * self._remembered:
             self._order()
         taken, self._unlogged = self._unlogged, []
         return taken
@@ -349,7 +361,7 @@ class Sampler:
             if trace.open or trace.undecided
         }
         self.past, self.traces = self.traces, alive
-        self._age_at = max(REMEMBERED_TRACES, 2 * len(alive))
+        self._age_at = max(self._remembered, 2 * len(alive))
 
     def _collect(self) -> None:
         newest = self._newest
@@ -372,6 +384,6 @@ class Sampler:
             for known in fresh:
                 self._recent[known[0]] = known
         self._unordered.clear()
-        if len(self._recent) > REMEMBERED_TRACES:
+        if len(self._recent) > self._remembered:
             self._older, self._recent = self._recent, {}
             self.flagged.intersection_update(self._older)

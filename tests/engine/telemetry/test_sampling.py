@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from citadel.errors import InvalidRequest
 from citadel.wire.messages import SamplingPreview, SamplingRule
-from engine.telemetry import sampling
 from engine.telemetry.policy import DEFAULT_RULES, Policy, Root, RootTuple, decide, match, threshold
 from engine.telemetry.preview import past_of, preview
 from engine.telemetry.sampling import Sampler
@@ -110,9 +109,8 @@ def test_a_caller_that_does_not_sample_is_heeded_once_and_for_all() -> None:
     assert not kept(sampler, 1, Root(), 0)
 
 
-def test_the_traces_in_use_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "REMEMBERED_TRACES", 100)
-    sampler = Sampler([SamplingRule(id="all", rate=1.0)])
+def test_the_traces_in_use_are_remembered() -> None:
+    sampler = Sampler([SamplingRule(id="all", rate=1.0)], remembered=100)
     kept(sampler, 1, Root(), 0)
     kept(sampler, 2, Root(), 0)
     sampler.flag(2)
@@ -129,11 +127,8 @@ def test_the_traces_in_use_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     assert not sampler.flagged
 
 
-def test_traces_that_nobody_asks_for_are_counted_and_bounded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sampling, "REMEMBERED_TRACES", 100)
-    sampler = Sampler([SamplingRule(id="none", rate=0.0)])
+def test_traces_that_nobody_asks_for_are_counted_and_bounded() -> None:
+    sampler = Sampler([SamplingRule(id="none", rate=0.0)], remembered=100)
     for number in range(1, 1_001):
         assert not sampler.begun(number, sampler.found(Root(), number), number)
     assert previewed(sampler, [], 0).traces == 200
