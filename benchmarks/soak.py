@@ -55,8 +55,7 @@ SAMPLES = 40
 GROWTH = 0.05
 """Memory may grow by this share from the second quarter to the last."""
 RING = 4_096
-"""Rows that the hub keeps, and traces that the sampler does: full early in the run, or that they fill
-would look like a leak."""
+"""Rows of the hub, traces of the sampler: full early, or that they fill would look like a leak."""
 SHOWN = 20
 """Lines of what is wrong that are printed."""
 END_SECONDS = 30.0
