@@ -3,7 +3,8 @@
 A command is an RPC's name and its request message; nothing here does I/O. Views make commands with
 the functions below and hand them to a `CommandSink` (app/link.py is the real one). The outcome
 comes back on the main thread, to `then`. A command that can be undone carries its inverse. Those
-on pools are in app/poolcommands.py.
+on pools are in app/poolcommands.py, on sampling in app/samplingcommands.py, on exporters and
+recordings in app/exportcommands.py.
 """
 
 from __future__ import annotations
@@ -198,33 +199,7 @@ def mission_result(mission_id: str) -> Command:
     )
 
 
-# ── sampling and defence ────────────────────────────────────────────────────────────────────────
-def sampling_rules(rows: Sequence[Mapping[str, Any]]) -> tuple[wire.SamplingRule, ...]:
-    """Rules from rows, as the stream carries them."""
-    return tuple(wire.SamplingRule(**row) for row in rows)
-
-
-def apply_sampling(
-    rules: Sequence[wire.SamplingRule], revision: int, reason: str = "changed in the Sampling dock"
-) -> Command:
-    """Puts a sampling policy in force; refused when the revision is stale."""
-    return Command(
-        method="Sampling.Apply",
-        request=wire.ApplySamplingRequest(rules=tuple(rules), change=change(reason, revision)),
-        title="Change the sampling policy",
-        changes=True,
-    )
-
-
-def preview_sampling(rules: Sequence[wire.SamplingRule], minutes: int = 5) -> Command:
-    """What the rules would have kept."""
-    return Command(
-        method="Sampling.Preview",
-        request=wire.PreviewSamplingRequest(rules=tuple(rules), minutes=minutes),
-        title="Preview the sampling policy",
-    )
-
-
+# ── defence ─────────────────────────────────────────────────────────────────────────────────────
 def layer_configs(rows: Sequence[Mapping[str, Any]]) -> tuple[wire.LayerConfig, ...]:
     """Layers from rows, as the stream carries them."""
     return tuple(wire.LayerConfig(**row) for row in rows)

@@ -136,6 +136,8 @@ class FleetStore:
         self.workers: dict[tuple[str, str], Row] = {}
         self.sessions: dict[tuple[str, str], Row] = {}
         self.poison: dict[tuple[str, str], Row] = {}
+        self.exporters: dict[str, Row] = {}
+        self.recordings: dict[str, Row] = {}
         self.sentinels: dict[str, Row] = {}
         self.missions: dict[str, Row] = {}
         self.sampling: Row | None = None
@@ -166,6 +168,8 @@ class FleetStore:
             "worker": self._take_workers,
             "session": self._take_sessions,
             "poison": self._take_poison,
+            "exporter": self._take_exporters,
+            "recording": self._take_recordings,
             "sentinel": self._take_sentinels,
             "mission": self._take_missions,
             "sampling": self._take_sampling,
@@ -180,6 +184,8 @@ class FleetStore:
             self.workers,
             self.sessions,
             self.poison,
+            self.exporters,
+            self.recordings,
             self.sentinels,
             self.missions,
             self.counters,
@@ -217,6 +223,19 @@ class FleetStore:
         """The sampling rules in force, in order."""
         return _json_list(self.sampling, "rules")
 
+    def keep_rules(self) -> list[Row]:
+        """The keep-rules in force, in order."""
+        return _json_list(self.sampling, "keep")
+
+    def overrides(self) -> list[Row]:
+        """The overrides in force: messages of the wire, each with its rule."""
+        return _json_list(self.sampling, "overrides")
+
+    def sampling_warnings(self) -> list[str]:
+        """What the engine finds odd about the sampling policy."""
+        found: list[str] = json.loads(self.sampling["warnings"] or "[]") if self.sampling else []
+        return found
+
     def layers(self) -> list[Row]:
         """The guard layers in force, in order."""
         return _json_list(self.defense, "layers")
@@ -225,6 +244,15 @@ class FleetStore:
     def strict(self) -> bool:
         """Whether the guards are in strict mode."""
         return bool(self.defense and self.defense["strict"])
+
+    def counters_by(self, name: str, label: str) -> dict[str, float]:
+        """A counter's sums by the value of one label."""
+        found: dict[str, float] = {}
+        for (known, text), value in self.counters.items():
+            if known == name:
+                key = str(json.loads(text or "{}").get(label, ""))
+                found[key] = found.get(key, 0.0) + value
+        return found
 
     def counter(self, name: str, **labels: str) -> float:
         """The sum of a counter over all label sets that have the given labels."""
@@ -247,6 +275,14 @@ class FleetStore:
     def _take_poison(self, new: list[Row]) -> None:
         for row in new:
             _put(self.poison, (row["pool"], row["fingerprint"]), row)
+
+    def _take_exporters(self, new: list[Row]) -> None:
+        for row in new:
+            _put(self.exporters, row["name"], row)
+
+    def _take_recordings(self, new: list[Row]) -> None:
+        for row in new:
+            _put(self.recordings, row["name"], row)
 
     def _take_missions(self, new: list[Row]) -> None:
         for row in new:

@@ -9,9 +9,10 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app import figures
-from app.commands import CommandSink, Outcome, apply_sampling, preview_sampling, sampling_rules
+from app.commands import CommandSink, Outcome
 from app.models import rules as edit
 from app.models.draft import Draft
+from app.samplingcommands import apply_sampling, preview_sampling, sampling_rules
 from app.store import FleetStore
 from app.theme import Theme
 from app.views.draftbar import DraftBar

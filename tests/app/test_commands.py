@@ -4,13 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from app import commands, poolcommands
+from app import commands, exportcommands, poolcommands, samplingcommands
 from app.commands import ACTOR, Command, Outcome
 from app.poolcommands import Sizing, resize_pool
 from app.undo import UndoStack
 from citadel.errors import Conflict
 from citadel.wire import codec
-from citadel.wire.messages import LayerConfig, SamplingPolicy, SamplingRule
+from citadel.wire.messages import (
+    ExporterConfig,
+    KeepRule,
+    LayerConfig,
+    SamplingOverride,
+    SamplingPolicy,
+    SamplingRule,
+)
 
 POOL = {
     "name": "p",
@@ -31,6 +38,10 @@ def resize(size: int, was: int | None = None) -> Command:
     return resize_pool("p", Sizing(size=size), was=before)
 
 
+EXPORTER = ExporterConfig(name="x", preset="phoenix")
+OVERRIDE = SamplingOverride(
+    id="o", rule=SamplingRule(id="o", rate=1.0), expires_unix_nanos=60_000_000_000, reason="r"
+)
 ALL = [
     resize(4, was=2),
     resize_pool("p", Sizing(size=2, least=2, most=8)),
@@ -51,8 +62,19 @@ ALL = [
     commands.cancel_mission("m"),
     commands.set_mission_rate("m", 5, was=2),
     commands.mission_result("m"),
-    commands.apply_sampling([SamplingRule(id="a", rate=0.5)], 3),
-    commands.preview_sampling([]),
+    samplingcommands.apply_sampling([SamplingRule(id="a", rate=0.5)], 3),
+    samplingcommands.preview_sampling([], keep=[KeepRule(id="e", when="error")]),
+    samplingcommands.override_sampling(SamplingRule(id="o", rate=1.0), 900, "looking"),
+    samplingcommands.revert_override(OVERRIDE, 1),
+    samplingcommands.why(trace_id="0" * 32),
+    exportcommands.list_exporters(),
+    exportcommands.apply_exporter(EXPORTER, known=False),
+    exportcommands.pause_exporter(EXPORTER, paused=True),
+    exportcommands.remove_exporter("x"),
+    exportcommands.try_exporter(EXPORTER),
+    exportcommands.start_recording("r", before=30),
+    exportcommands.stop_recording("r"),
+    exportcommands.remove_recording("r"),
     commands.apply_defense(True, [LayerConfig(name="l")], 3),
     commands.preview_defense(True, []),
     commands.check_text("x"),
@@ -93,8 +115,10 @@ def test_what_failed_or_has_no_inverse_is_not_undone() -> None:
 
 def test_an_undo_rests_on_the_revision_that_the_change_made() -> None:
     undo = UndoStack()
-    inverse = commands.apply_sampling([SamplingRule(id="a", rate=1.0)], 3)
-    command = replace(commands.apply_sampling([SamplingRule(id="a", rate=0.5)], 3), undo=inverse)
+    inverse = samplingcommands.apply_sampling([SamplingRule(id="a", rate=1.0)], 3)
+    command = replace(
+        samplingcommands.apply_sampling([SamplingRule(id="a", rate=0.5)], 3), undo=inverse
+    )
     undo.ended(Outcome(command=command, reply=SamplingPolicy(revision=4)))
     found = undo.pop()
     assert found is not None
@@ -134,3 +158,17 @@ def test_only_a_state_that_can_be_set_is_gone_back_to() -> None:
     undo = poolcommands.set_pool_state(POOL | {"state": "paused"}, "draining").undo
     assert undo is not None
     assert undo.request.state == "paused"
+
+
+def test_an_override_is_undone_by_ending_it_and_its_end_by_what_it_had_left() -> None:
+    begun = samplingcommands.override_sampling(
+        SamplingRule(id="o", rate=1.0), 900, "looking", "ada"
+    )
+    assert begun.request.change.actor == "ada"
+    assert begun.undo is not None
+    assert begun.undo.request.override_id == "o"
+    ended = samplingcommands.revert_override(OVERRIDE, 20_000_000_000)
+    assert ended.undo is not None
+    assert ended.undo.request.seconds == 40
+    over = samplingcommands.revert_override(OVERRIDE, 60_000_000_000)
+    assert over.undo is None

@@ -150,3 +150,36 @@ def test_a_queue_has_a_history_by_priority(store: FleetStore, tables: Tables) ->
     peaks = store.series.peaks("pool.queued_urgent.p", 0, 3 * 10**9, 3)
     assert peaks.tolist() == [0, 3, 3]
     assert store.series.peaks("pool.queued", 0, 3 * 10**9, 3).tolist() == [0, 5, 5]
+
+
+def test_exporters_and_recordings_are_kept_by_name_until_they_are_gone(
+    store: FleetStore, tables: Tables
+) -> None:
+    store.apply(
+        tables("exporter", {"name": "a", "state": "idle"}, {"name": "b", "state": "failed"})
+    )
+    store.apply(tables("recording", {"name": "r", "state": "recording", "kind": "incident"}))
+    assert [row["state"] for row in store.exporters.values()] == ["idle", "failed"]
+    store.apply(tables("exporter", {"name": "a", "state": "gone"}))
+    assert set(store.exporters) == {"b"}
+    assert store.recordings["r"]["kind"] == "incident"
+    store.reset({})
+    assert not store.exporters
+    assert not store.recordings
+
+
+def test_a_policy_s_parts_and_counters_by_a_label(store: FleetStore, tables: Tables) -> None:
+    assert store.keep_rules() == store.overrides() == store.sampling_warnings() == []
+    store.apply(
+        tables("sampling", {"name": "sampling", "keep": '[{"id": "e"}]', "warnings": '["odd"]'})
+    )
+    assert store.keep_rules() == [{"id": "e"}]
+    assert store.sampling_warnings() == ["odd"]
+    store.apply(
+        tables(
+            "counter",
+            {"name": "dropped", "labels": '{"cause": "rule"}', "value": 3},
+            {"name": "dropped", "labels": '{"cause": "ceiling"}', "value": 2},
+        )
+    )
+    assert store.counters_by("dropped", "cause") == {"rule": 3, "ceiling": 2}
