@@ -144,7 +144,6 @@ def _values(lines: TextIO) -> Iterator[Any]:
 def _about(result: CommandResult) -> dict[str, Any]:
     return {
         "command": result.id,
-        "id": result.id,
         "worker": result.worker,
         "queued_seconds": result.queued_seconds,
         "run_seconds": result.run_seconds,

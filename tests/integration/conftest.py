@@ -36,6 +36,8 @@ def engine() -> Iterator[EngineUnderTest]:
         python_path=[ADAPTERS],
     ) as engine:
         yield engine
+        with engine.sync_client() as client:
+            assert client.traces.ledger().residual == 0, "whatever the tests did, no span is lost"
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_a_command_is_explained_by_the_rule_that_dropped_it(cli: Any) -> None:
     assert re.search(r"set by +cli, .*: too noisy", why.out)
     assert re.search(r"compared +[0-9a-f]{14} < 100000000000000", why.out)
     assert "pool=shed" in why.out
-    told = cli("why", called["id"], "--json").json
+    told = cli("why", called["command"], "--json").json
     assert (told["trace_id"], told["cause"]) == (called["trace_id"], "rule")
 
 
