@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from engine.pool.settings import PoolSettings
 from engine.providers.chat import ProviderSettings
 from engine.providers.providers import Providers
 from engine.sentinels.directives import Performer
+from engine.sentinels.gauges import sentinel_gauges
 from engine.sentinels.missions import Missions
 from engine.sentinels.runtime import SentinelRuntime
 from engine.sentinels.supervisor import RestartPolicy
@@ -67,7 +68,7 @@ from engine.telemetry.decisions import DecisionLog
 from engine.telemetry.exporters import Exporters
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.prometheus import EngineCollector, MetricsServer
-from engine.telemetry.pulse import Pulse
+from engine.telemetry.pulse import Gauge, Pulse
 from engine.telemetry.recorder import Recorder
 from engine.telemetry.settings import TelemetrySection
 from engine.telemetry.store import SpanStore
@@ -158,7 +159,9 @@ class Engine:
         missions = Missions([Survey], runtime, state.store, recorder, hub)
         await missions.load()
         stack.push_async_callback(missions.close)
-        pulse = _pulse(state, pools, exporters)
+        exporters.gauges_now = lambda: pulse.gauges
+        sources = (pools.gauges, exporters.gauges, state.spans.gauges)
+        pulse = _pulse(state, (*sources, lambda: sentinel_gauges(runtime, missions)))
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
         closing = asyncio.Event()
@@ -321,10 +324,10 @@ def _listener(
     return Listener(dispatcher.handler(name, each) for name, each in servicers.items())
 
 
-def _pulse(state: _State, pools: Pools, exporters: Exporters) -> Pulse:
-    pulse = Pulse(state.recorder, state.hub, lambda: [*pools.gauges(), *exporters.gauges()])
-    exporters.gauges_now = lambda: pulse.gauges
-    return pulse
+def _pulse(state: _State, sources: Sequence[Callable[[], Iterable[Gauge]]]) -> Pulse:
+    return Pulse(
+        state.recorder, state.hub, lambda: [each for source in sources for each in source()]
+    )
 
 
 def _pool(section: PoolSection) -> PoolSettings:

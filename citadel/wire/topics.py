@@ -71,7 +71,7 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 "worker",
                 "pool:str id:str pid:u4 state:str rss_bytes:u8 cpu:f8 done:u8 failed:u8"
                 " command_id:str tool:str started_ns:i8 since_ns:i8 cause:str node:str"
-                " pss_bytes:u8 missed:u4 taint:str running:u4 time_ns:i8",
+                " pss_bytes:u8 missed:u4 taint:str running:u4 fds:u4 threads:u4 time_ns:i8",
                 key="pool id",
             ),
             # state: open or gone. variables: JSON.

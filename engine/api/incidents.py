@@ -27,6 +27,7 @@ def translated(recorder: Recorder, name: str, raised: BaseException) -> CitadelE
     incident = f"{new_span_id():016x}"
     text = "".join(traceback.format_exception(raised))[-MAX_TRACEBACK:]
     _log.error("incident %s in %s\n%s", incident, name, text)
+    recorder.count("citadel.incidents", where="api")
     recorder.event(
         "engine.incident",
         subject=name,

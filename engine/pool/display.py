@@ -96,7 +96,7 @@ class Display:
             worker.pid,
             state,
             worker.rss_bytes,
-            worker.cpu,
+            worker.used.cpu,
             worker.done,
             worker.failed,
             command_id,
@@ -109,6 +109,8 @@ class Display:
             worker.missed,
             worker.taint,
             self._number(worker),
+            worker.used.fds,
+            worker.used.threads,
             time.time_ns(),
         )
 

@@ -1,6 +1,6 @@
-"""Reads how much memory and CPU the workers of a pool use.
+"""Reads what the workers of a pool use: memory, CPU, descriptors, threads.
 
-RSS and CPU are read on the loop thread: some 50 µs a worker. PSS makes the kernel walk all of a
+All but PSS is read on the loop thread: some 100 µs a worker. PSS makes the kernel walk all of a
 process's pages, so it is read more rarely and on a thread.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from engine.pool.usage import Usage, usage_of
 from engine.pool.worker import Worker
 
 
@@ -25,7 +26,7 @@ class Measure:
         self._reading = False
 
     def take(self, workers: Iterable[Worker]) -> list[Worker]:
-        """Reads RSS and CPU; the workers of which they changed."""
+        """Reads all but PSS; the workers of which it changed."""
         changed: list[Worker] = []
         for worker in workers:
             if not worker.pid or worker.exited:
@@ -33,8 +34,8 @@ class Measure:
             used = worker.usage or self._read(worker)
             if used is None:
                 continue
-            if used != (worker.rss_bytes, worker.cpu):
-                worker.rss_bytes, worker.cpu = used
+            if used != worker.used:
+                worker.used = used
                 changed.append(worker)
             worker.record.measured(time.time_ns(), worker.rss_bytes, worker.pss_bytes)
         return changed
@@ -56,13 +57,12 @@ class Measure:
         """It has ended."""
         self._processes.pop(worker.id, None)
 
-    def _read(self, worker: Worker) -> tuple[int, float] | None:
+    def _read(self, worker: Worker) -> Usage | None:
         with suppress(psutil.Error):
             process = self._processes.get(worker.id)
             if process is None:
                 process = self._processes[worker.id] = psutil.Process(worker.pid)
-            with process.oneshot():
-                return process.memory_info().rss, process.cpu_percent() / 100
+            return usage_of(process)
         return None
 
 

@@ -31,6 +31,7 @@ from engine.pool.spawn import Spawner
 from engine.pool.streams import Streams
 from engine.pool.waits import RecentWaits
 from engine.pool.worker import Worker
+from engine.telemetry.counter import Counter
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.recorder import Recorder
 
@@ -78,7 +79,9 @@ class Pool:
             frames.RELEASED: self.memory.released,
         }
         self._errands = Errands()
-        self._streams = Streams(self.commands, self.crew, self.memory, self._errands)
+        self._streams = Streams(
+            self.commands, self.crew, self.memory, self._errands, self._items_of_streams
+        )
         self.hears |= self._streams.hears
         self.crew_moved: Callable[[], None] = lambda: None
         """Hears of a worker more or less: set by who has what running commands wait for."""
@@ -324,6 +327,9 @@ class Pool:
         """A worker more or less."""
         self._publish.soon()
         self.crew_moved()
+
+    def _items_of_streams(self, direction: str) -> Counter:
+        return self._recorder.counter("citadel.stream.items", pool=self.name, direction=direction)
 
     def _tell(self, event: str, severity: str) -> None:
         self._recorder.event(

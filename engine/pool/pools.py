@@ -22,6 +22,7 @@ from citadel.wire.messages import (
 )
 from engine.pool.asks import Asks
 from engine.pool.births import Births
+from engine.pool.gauges import pool_gauges
 from engine.pool.memory import COPY_BYTES, Lease
 from engine.pool.pool import Pool
 from engine.pool.results import PoolResult
@@ -228,18 +229,12 @@ class Pools:
         return entry
 
     def gauges(self) -> list[Gauge]:
-        """Queue, running and worker counts for the metrics."""
-        found: list[Gauge] = []
-        for status in self.status():
-            labels = {"pool": status.name}
-            found.append(("citadel.pool.queued", labels, status.queued))
-            found.append(("citadel.pool.running", labels, status.running))
-            found.append(("citadel.pool.slab", labels, status.slab_used_bytes))
-            found.append(("citadel.pool.leases", labels, status.leases))
-            for state in ("starting", "ready", "busy", "draining"):
-                number = sum(worker.state == state for worker in status.workers)
-                found.append(("citadel.pool.workers", {**labels, "state": state}, number))
-        return found
+        """The sampled values of each pool, for the metrics."""
+        return [
+            gauge
+            for pool in self._pools.values()
+            for gauge in pool_gauges(pool.status(), pool.crew.workers.values())
+        ]
 
     def _some(self, name: str) -> Sequence[Pool]:
         return [self._known(name)] if name else list(self._pools.values())

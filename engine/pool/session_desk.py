@@ -48,9 +48,14 @@ class SessionDesk:
         self._publish = Coalesced(PUBLISH_SECONDS, self._show)
         self._expiry: asyncio.TimerHandle | None = None
         self._shown: set[str] = set()
+        self._begun = recorder.counter("citadel.session.started", pool=scheduler.pool)
+        self._counted = 0
 
     def touch(self) -> None:
         """Something about a session changed."""
+        if more := self._table.begun - self._counted:
+            self._begun.add(more)
+            self._counted += more
         self._publish.soon()
         if self._expiry is None:
             self._arm()
@@ -62,6 +67,7 @@ class SessionDesk:
             self._expiry.cancel()
         for key in list(self._table.sessions):
             self._table.end(key)
+            self._count_end("closed")
         self._show()
 
     def told(self, worker: Worker, item: list[Any]) -> None:
@@ -93,10 +99,14 @@ class SessionDesk:
         session, farewells = self._table.end(key)
         self._act([*farewells])
         self.touch()
+        self._count_end("operator")
         self._recorder.event("session.ended", subject=key, message="ended by an operator")
         return self._status(session)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    def _count_end(self, cause: str) -> None:
+        self._recorder.count("citadel.session.ended", pool=self._scheduler.pool, cause=cause)
 
     def _arm(self) -> None:
         due = self._table.next_expiry()
@@ -108,6 +118,7 @@ class SessionDesk:
         ended, farewells = self._table.expire()
         self._act([*farewells])
         for session in ended:
+            self._count_end("expired")
             self._recorder.event(
                 "session.ended", subject=session.key, message="unused for too long", context=None
             )

@@ -87,6 +87,8 @@ class SessionTable:
         """The one that was used longest ago first."""
         self.changed: dict[str, Session] = {}
         """Those whose rows are to be shown; the shell takes them out."""
+        self.begun = 0
+        """Sessions since the start."""
         self._pool = pool
         self._options = options
         self._clock = clock
@@ -132,6 +134,7 @@ class SessionTable:
         if session is None:
             before = self._parting.get(key)
             session = self.sessions[key] = Session(key, now, now, before=before)
+            self.begun += 1
             if before is not None:
                 before.after = session
         session.affinity, session.lost = affinity, ""

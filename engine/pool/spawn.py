@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from engine.pool import slate
 from engine.pool.hosting import TOKEN_VARIABLE, Charge
 from engine.pool.link import Link, Process, Relay
+from engine.pool.usage import Usage
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _THREAD_LIMITS = (
@@ -131,8 +132,8 @@ class Hosted:
     slate: Board
     node: str = ""
     """The machine that it is on; empty: the engine's."""
-    usage: Callable[[], tuple[int, float]] | None = None
-    """Its resident bytes and share of a CPU, where the engine cannot measure them."""
+    usage: Callable[[], Usage] | None = None
+    """What it uses, where the engine cannot measure it."""
 
 
 class Spawner(Protocol):

@@ -23,6 +23,7 @@ from engine.pool.errands import Errands
 from engine.pool.memory import Memory
 from engine.pool.settings import PoolCommand
 from engine.pool.worker import Worker
+from engine.telemetry.counter import Counter
 
 
 class Stream:
@@ -65,7 +66,15 @@ class Stream:
 class Streams:
     """All of one pool."""
 
-    def __init__(self, commands: Commands, crew: Crew, memory: Memory, errands: Errands) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        crew: Crew,
+        memory: Memory,
+        errands: Errands,
+        items: Callable[[str], Counter],
+    ) -> None:
+        """Counts items by the counter that `items` has for a direction, `in` or `out`."""
         self.hears: dict[int, Callable[[Worker, list[Any]], None]] = {
             frames.YIELD: self._gave,
             frames.TAKEN: self._took,
@@ -75,6 +84,7 @@ class Streams:
         self._memory = memory
         self._errands = errands
         self._open: dict[int, Stream] = {}
+        self._items_in, self._items_out = items("in"), items("out")
 
     async def stream(
         self, command: PoolCommand, items: AsyncIterable[bytes | Parcel] | None
@@ -136,6 +146,7 @@ class Streams:
             worker.kill(f"it sent garbage: {error}")
             return
         stream.items_out += 1
+        self._items_out.add()
         _count(stream, "out", stream.items_out)
         stream.changed()
 
@@ -168,6 +179,7 @@ class Streams:
                 value = self._memory.lend(worker, given, call) if large else given
                 stream.room.gave(size_of(value))
                 stream.items_in += 1
+                self._items_in.add()
                 _count(stream, "in", stream.items_in)
                 worker.send([frames.ITEM, call.number, value])
             if (worker := self._worker(call)) is not None:

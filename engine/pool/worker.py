@@ -26,6 +26,7 @@ from engine.pool.record import Record
 from engine.pool.recycling import Term
 from engine.pool.settings import PoolSettings
 from engine.pool.spawn import UNKNOWN_EXIT, Ears, Hosted, Spawner
+from engine.pool.usage import Usage
 
 OUTPUT_LINES = 50
 """Lines a worker printed that are kept for error messages."""
@@ -76,7 +77,7 @@ class Worker:
         self.term = Term(settings.recycle, random.random())  # noqa: S311 - jitter
         self.ready_at = 0.0
         self.done = self.failed = 0
-        self.rss_bytes, self.pss_bytes, self.cpu = 0, 0, 0.0
+        self.used, self.pss_bytes = Usage(), 0
         self.missed = 0
         """Heartbeats in a row that did not come."""
         self.taint = ""
@@ -125,8 +126,13 @@ class Worker:
         return self._hosted.node if self._hosted else ""
 
     @property
-    def usage(self) -> tuple[int, float] | None:
-        """Resident bytes and share of a CPU, when another machine tells; None: measure it."""
+    def rss_bytes(self) -> int:
+        """Resident memory, as last measured."""
+        return self.used.rss_bytes
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it uses, when another machine tells; None: measure it."""
         return self._hosted.usage() if self._hosted and self._hosted.usage else None
 
     def age(self, now: float) -> float:

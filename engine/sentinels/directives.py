@@ -155,6 +155,7 @@ class Performer:
         try:
             signal = await answer
         except Exception as error:  # noqa: BLE001 - one answer's fault is not the others'
+            self._recorder.count("citadel.incidents", where="sentinel")
             self._recorder.event(
                 "engine.incident",
                 subject=sentinel.id,
@@ -176,6 +177,8 @@ class Performer:
         try:
             runtime.send(sentinel.id, signal, unit)
         except CitadelError as error:
+            name = sentinel.behaviour.name
+            self._recorder.count("citadel.signal.dropped", behaviour=name, cause="refused")
             self._recorder.event(
                 "signal.dropped",
                 subject=sentinel.id,

@@ -331,6 +331,8 @@ class SentinelRuntime:
             run.cancel()
         if dropped := sentinel.empty():
             what = f"{dropped} signals were still waiting"
+            name = sentinel.behaviour.name
+            self._recorder.count("citadel.signal.dropped", dropped, behaviour=name, cause="stopped")
             self._tell("signal.dropped", "warning", sentinel, what)
         self._tell("sentinel.stopped", "info", sentinel, cause)
         self._to(sentinel, "stopped", cause)

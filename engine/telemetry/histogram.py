@@ -89,8 +89,15 @@ class Histogram:
     def take_fresh(self) -> dict[int, int]:
         """The counts since the last call."""
         self._sort()
-        fresh, self._fresh = self._fresh, {}
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
         return fresh
+
+    def reading(self) -> tuple[dict[int, int], float]:
+        """The counts by bucket and the sum in seconds, of one moment; from any thread."""
+        self._sort()
+        with self._lock:
+            return dict(self._counts), self._sum
 
     def quantile(self, q: float) -> float:
         """The q-quantile over all that was recorded, in seconds."""

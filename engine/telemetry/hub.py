@@ -118,6 +118,11 @@ class LiveHub:
         for row in rows:
             self.publish(topic, row)
 
+    @property
+    def watchers(self) -> int:
+        """How many clients watch."""
+        return len(self._waiters)
+
     def state(self, topic: str) -> list[Row]:
         """The present rows of a state topic."""
         return list(self._state[topic].values())

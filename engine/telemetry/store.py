@@ -117,6 +117,17 @@ class SpanStore:
                 dropped += len(part)
         return dropped
 
+    def gauges(self) -> list[tuple[str, dict[str, str], float]]:
+        """What waits for the writer, and the size on disk."""
+        size = 0
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(OSError):
+                size += Path(f"{self._path}{suffix}").stat().st_size
+        return [
+            ("citadel.store.queue", {}, self._queue.qsize()),
+            ("citadel.store.bytes", {}, size),
+        ]
+
     async def flush(self) -> None:
         """Waits until what was queued before is on disk."""
         done = threading.Event()

@@ -43,7 +43,7 @@ UNSENT = 14
 ENDED = 15
 """node: [ENDED, worker, exit code, numbers that ran, frames]: all else that it said came before"""
 PONG = 16
-"""node: [PONG, engine's clock as it came, node's clock, [[worker, beats, RSS bytes, CPU], ...]]"""
+"""node: [PONG, engine's clock as it came, node's clock, [[worker, beats, *Usage], ...]]"""
 NOTICE = 17
 """node: [NOTICE, event, subject, text]: of a zygote there"""
 

@@ -23,6 +23,7 @@ from engine.pool.hosting import Charge
 from engine.pool.link import EXIT_SECONDS
 from engine.pool.ray import protocol
 from engine.pool.spawn import UNKNOWN_EXIT, Ears, Hosted
+from engine.pool.usage import Usage
 
 CLOCK_SAMPLES = 16
 """Pings of which the fastest says how the clocks differ."""
@@ -51,7 +52,7 @@ class Remote:
         self._open: dict[int, None] = {}
         self._ran: tuple[int, ...] | None = None
         self._unsent = b""
-        self._usage = (0, 0.0)
+        self._usage = Usage()
 
     # ── process ──────────────────────────────────────────────────────────────────────────────
 
@@ -65,8 +66,8 @@ class Remote:
         self.kill()
         await asyncio.wait({self.exited}, timeout=EXIT_SECONDS)
 
-    def usage(self) -> tuple[int, float]:
-        """Resident bytes and share of a CPU, as its node measured them last."""
+    def usage(self) -> Usage:
+        """What it uses, as its node measured it last."""
         return self._usage
 
     # ── link ─────────────────────────────────────────────────────────────────────────────────
@@ -112,9 +113,9 @@ class Remote:
             self._ears.on_untold(untold)
         self._ears.on_line(line)
 
-    def measured(self, beats: int, rss_bytes: int, cpu: float) -> None:
+    def measured(self, beats: int, usage: Usage) -> None:
         """What it uses."""
-        self.beats, self._usage = beats, (rss_bytes, cpu)
+        self.beats, self._usage = beats, usage
 
     def ended(self, code: int, ran: tuple[int, ...], unsent: bytes) -> None:
         """Its process has ended, and this is what its slate said."""
@@ -303,9 +304,9 @@ class Node(asyncio.Protocol):
         now = time.monotonic()
         self._samples.append((now - sent, there - (sent + now) / 2))
         self.ahead = min(self._samples)[1]
-        for number, beats, rss_bytes, cpu in measures:
+        for number, beats, *usage in measures:
             if remote := self._remotes.get(number):
-                remote.measured(beats, rss_bytes, cpu)
+                remote.measured(beats, Usage(*usage))
 
 
 def _unheard(event: str, subject: str, text: str) -> None:

@@ -19,6 +19,7 @@ from engine.pool.link import Relay
 from engine.pool.output import Throttle
 from engine.pool.ray import protocol
 from engine.pool.spawn import Ears, Hosted, Spawner
+from engine.pool.usage import Usage, usage_of
 
 LAST_LINES = 20
 """Lines of a worker that printed too many which are told at its end."""
@@ -114,13 +115,12 @@ class Tenant:
         self._seen = running
 
     def measure(self) -> list[Any]:
-        """Its number, heartbeats, resident memory in bytes and share of a CPU."""
-        rss, cpu = 0, 0.0
+        """Its number, heartbeats, and what it uses."""
+        used = Usage()
         if self._measured:
-            with contextlib.suppress(psutil.Error), self._measured.oneshot():
-                rss = self._measured.memory_info().rss
-                cpu = self._measured.cpu_percent() / 100
-        return [self._number, self._hosted.slate.beats if self._hosted else 0, rss, cpu]
+            with contextlib.suppress(psutil.Error):
+                used = usage_of(self._measured)
+        return [self._number, self._hosted.slate.beats if self._hosted else 0, *used]
 
     async def _settle(self, hosted: Hosted) -> None:
         hosted.process.kill()
