@@ -159,9 +159,7 @@ class Engine:
         missions = Missions([Survey], runtime, state.store, recorder, hub)
         await missions.load()
         stack.push_async_callback(missions.close)
-        exporters.gauges_now = lambda: pulse.gauges
-        sources = (pools.gauges, exporters.gauges, state.spans.gauges)
-        pulse = _pulse(state, (*sources, lambda: sentinel_gauges(runtime, missions)))
+        pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
         metrics_address = _start_metrics(settings, recorder, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
         closing = asyncio.Event()
@@ -324,10 +322,15 @@ def _listener(
     return Listener(dispatcher.handler(name, each) for name, each in servicers.items())
 
 
-def _pulse(state: _State, sources: Sequence[Callable[[], Iterable[Gauge]]]) -> Pulse:
-    return Pulse(
+def _pulse(
+    state: _State, exporters: Exporters, pools: Pools, sentinels: Callable[[], Iterable[Gauge]]
+) -> Pulse:
+    sources = (pools.gauges, exporters.gauges, state.spans.gauges, sentinels)
+    pulse = Pulse(
         state.recorder, state.hub, lambda: [each for source in sources for each in source()]
     )
+    exporters.gauges_now = lambda: pulse.gauges
+    return pulse
 
 
 def _pool(section: PoolSection) -> PoolSettings:
