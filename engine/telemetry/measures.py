@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+
 from engine.telemetry.catalogue import COUNTERS, DURATIONS
 from engine.telemetry.counter import Counter, CounterKey
 from engine.telemetry.histogram import Histogram
+from engine.telemetry.sampling import Decision
 
+_KEPT = itemgetter(3)
 MAX_SERIES = 1_000
 """Label sets a counter, and subjects a duration; what comes beyond counts as `other`."""
 OTHER = "other"
@@ -46,6 +51,13 @@ class Measures:
             subject = subject if self._room(name) else OTHER
             histogram = self.durations.setdefault((name, subject), Histogram())
         return histogram
+
+    def count_decisions(self, chunks: Iterable[Sequence[Decision]]) -> None:
+        """Counts traces as decided."""
+        for chunk in chunks:
+            kept = sum(map(_KEPT, chunk))
+            self.count("citadel.sampler.decisions", kept, fate="kept")
+            self.count("citadel.sampler.decisions", len(chunk) - kept, fate="dropped")
 
     def _room(self, name: str) -> bool:
         """Whether the name may have one more label set; takes it."""

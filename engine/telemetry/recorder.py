@@ -12,7 +12,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from citadel.trace import SpanContext
@@ -41,7 +40,6 @@ MAX_LOSSES = 262_144
 ROW_BYTES = 96
 """What a span takes besides its texts, in bytes."""
 
-_KEPT = itemgetter(3)
 SpanSink = Callable[[Sequence[Row]], int]
 """Takes rows of topic `span`, returns how many it had to drop."""
 
@@ -320,10 +318,7 @@ class Recorder(Measures):
         self, write: Callable[[Sequence[Decision], Sequence[tuple[str, int]]], object]
     ) -> None:
         fresh = self.sampler.take_new()
-        for chunk in fresh:
-            kept = sum(map(_KEPT, chunk))
-            self.count("citadel.sampler.decisions", kept, fate="kept")
-            self.count("citadel.sampler.decisions", len(chunk) - kept, fate="dropped")
+        self.count_decisions(fresh)
         if self.losses:
             # Popped one by one: exporters add to it from their own threads.
             fresh.append([self.losses.popleft() for _ in range(len(self.losses))])
