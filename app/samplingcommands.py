@@ -85,7 +85,7 @@ def override_sampling(
         request=wire.OverrideSamplingRequest(
             rule=rule, seconds=seconds, change=replace(asked, actor=owner or asked.actor)
         ),
-        title=f"Override the sampling policy: {rule.id}",
+        title=f"Override sampling ({rule.id})",
         changes=True,
         undo=_revert(rule.id, UNDONE),
     )

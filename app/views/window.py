@@ -208,7 +208,7 @@ class MainWindow(QMainWindow):
         if upper in shown:
             self.resizeDocks([upper], [RIGHT_PX], across)
             if inspector in shown:
-                self.resizeDocks([upper, inspector], [5, 3], down)
+                self.resizeDocks([upper, inspector], [3, 1], down)
         elif inspector in shown:
             self.resizeDocks([inspector], [INSPECTOR_PX], across)
         if events in shown:

@@ -19,6 +19,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 
+from app.models.rules import stop_of
 from app.options import Options
 from app.room import ControlRoom
 from app.targets import Target
@@ -145,7 +146,7 @@ async def a_rate_is_applied_echoed_audited_and_undone(room: ControlRoom) -> None
     await until("rules are shown", lambda: dock.cards and dock.draft.state == "clean")
     before, revision, audited = store.rules(), dock.draft.revision, store.audit.total
     changed = 0.25
-    dock.cards[-1].slider.setValue(round(changed * 100))
+    dock.cards[-1].slider.setValue(stop_of(changed))
     assert dock.draft.state == "dirty"
     await until("a preview is shown", lambda: "would have kept" in dock.preview.text())
     click(dock.bar.apply)
@@ -352,7 +353,7 @@ def test_someone_elses_change_is_a_conflict_and_not_overwritten_unseen(
                 assert room.furniture is not None
                 dock = room.furniture.sampling
                 await until("rules are shown", lambda: dock.cards)
-                dock.cards[0].slider.setValue(50)
+                dock.cards[0].slider.setValue(stop_of(0.5))
                 async with connect(engine.address, token=engine.token) as client:
                     policy = await client.sampling.get()
                     theirs = (*policy.rules, SamplingRule(id="theirs", name="x*", rate=0.0))
