@@ -67,7 +67,7 @@ from engine.telemetry import policy
 from engine.telemetry.decisions import DecisionLog
 from engine.telemetry.exporters import Exporters
 from engine.telemetry.hub import LiveHub
-from engine.telemetry.prometheus import EngineCollector, MetricsServer
+from engine.telemetry.prometheus import metrics_server
 from engine.telemetry.pulse import Gauge, Pulse
 from engine.telemetry.recorder import Recorder
 from engine.telemetry.settings import TelemetrySection
@@ -160,7 +160,7 @@ class Engine:
         await missions.load()
         stack.push_async_callback(missions.close)
         pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
-        metrics_address = _start_metrics(settings, recorder, pulse, stack)
+        metrics_address = _start_metrics(settings, state, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
         closing = asyncio.Event()
         servicers = {
@@ -361,11 +361,11 @@ def _provider(section: ProviderSection) -> ProviderSettings:
 
 
 def _start_metrics(
-    settings: Settings, recorder: Recorder, pulse: Pulse, stack: contextlib.AsyncExitStack
+    settings: Settings, state: _State, pulse: Pulse, stack: contextlib.AsyncExitStack
 ) -> str:
     if not settings.metrics.listen:
         return ""
-    server = MetricsServer(EngineCollector(recorder, pulse))
+    server = metrics_server(state.recorder, pulse, state.hub.instance_id)
     address = server.start(*split_address(settings.metrics.listen))
     stack.push_async_callback(asyncio.to_thread, server.stop)
     return address

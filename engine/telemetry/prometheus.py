@@ -1,81 +1,109 @@
 """Serves /metrics: the same exact counters and durations that the window shows.
 
-A custom collector over the recorder, read at each scrape, in prometheus-client's own HTTP server
-and thread. Reading copies the dicts first; the loop thread goes on counting. One failing part never
-fails the page: prometheus-client is given complete families only.
+A custom collector of prometheus-client, for whoever has a registry, and a listener of our own that
+writes the same page faster (engine/telemetry/exposition.py). Both read at each scrape, in the
+scrape's thread; the loop thread goes on counting.
 """
 
 from __future__ import annotations
 
 import errno
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+import gzip
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from socketserver import ThreadingMixIn
 from threading import Thread
-from wsgiref.simple_server import WSGIServer
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
     Metric,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as ClientExemplar
 
 from citadel.errors import AddressInUse, BadConfig
-from engine.telemetry.catalogue import COUNTERS, DURATIONS, GAUGES, Entry
-from engine.telemetry.histogram import PER_OCTAVE, Histogram
+from engine.telemetry.exemplars import Exemplar, Exemplars
+from engine.telemetry.exposition import OCTAVES, Page, cumulative, exemplar_labels
+from engine.telemetry.families import Families, Family
 from engine.telemetry.pulse import Pulse
 from engine.telemetry.recorder import Recorder
 
-Labelled = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
-OCTAVES = range(-14, 7)
-"""Upper bounds of the buckets on the page, as powers of two of seconds: 61 µs to 64 s. They are
-bounds of our own buckets too, so the page's counts are exact."""
-
-
-def prometheus_name(name: str) -> str:
-    """The field's spelling: underscores, no suffix."""
-    return name.replace(".", "_")
+IDLE_SECONDS = 30
+"""A client that says nothing for so long is let go."""
+GZIP_LEVEL = 1
+"""What comes after costs more time than it saves bytes."""
 
 
 class EngineCollector(Collector):
     """Families of everything in the catalogue that has a value."""
 
-    def __init__(self, recorder: Recorder, pulse: Pulse) -> None:
-        self._recorder = recorder
-        self._pulse = pulse
+    def __init__(self, families: Families) -> None:
+        self._families = families
+        self.page = Page(families)
+        """The same, written faster."""
 
     def collect(self) -> Iterator[Metric]:
         """Yields each family once; called in the scrape's thread."""
-        yield from self._ledger()
-        counters = dict(self._recorder.counters)
-        for name, samples in _by_name(counters).items():
-            yield _filled(CounterMetricFamily, name, COUNTERS[name], samples)
-        for name, samples in _by_name(dict(self._pulse.gauges)).items():
-            yield _filled(GaugeMetricFamily, name, GAUGES[name], samples)
-        durations: dict[str, list[tuple[str, Histogram]]] = defaultdict(list)
-        for (name, subject), histogram in list(self._recorder.durations.items()):
-            durations[name].append((subject, histogram))
-        for name, subjects in durations.items():
-            yield _histogram(name, DURATIONS[name], subjects)
+        for family in self._families.read():
+            try:
+                metric = self._metric(family)
+            except Exception as error:  # noqa: BLE001 - one family's fault is not the others'
+                self._families.failed(family.name, error)
+            else:
+                yield metric
 
-    def _ledger(self) -> Iterator[Metric]:
-        ledger = self._recorder.ledger()
-        for name, value in (("started", ledger.started), ("kept", ledger.kept)):
-            full = f"citadel.spans.{name}"
-            yield _filled(CounterMetricFamily, full, COUNTERS[full], [({}, float(value))])
-        dropped = [({"cause": cause}, float(n)) for cause, n in ledger.dropped.items()]
-        name = "citadel.spans.dropped"
-        yield _filled(CounterMetricFamily, name, COUNTERS[name], dropped)
+    def _metric(self, family: Family) -> Metric:
+        labels = [name for name, _ in (family.values or family.histograms)[0][0]]
+        exemplars = self._families.exemplars
+        if family.kind == "info":
+            return InfoMetricFamily(family.name, family.help, dict(family.values[0][0]))
+        if family.kind == "gauge":
+            gauge = GaugeMetricFamily(family.name, family.help, labels=labels, unit=family.unit)
+            for values, value in family.values:
+                gauge.add_metric([text for _, text in values], value)
+            return gauge
+        if family.kind == "counter":
+            counter = CounterMetricFamily(family.name, family.help, labels=labels, unit=family.unit)
+            for values, value in family.values:
+                found = exemplars.errors.get((family.source, values))
+                texts = [text for _, text in values]
+                counter.add_metric(texts, value, exemplar=_client(found))
+            return counter
+        shown = HistogramMetricFamily(family.name, family.help, labels=labels, unit=family.unit)
+        for values, histogram in family.histograms:
+            subject = values[0][1] if values else ""
+            found_buckets = exemplars.buckets.get((family.source, subject), {})
+            counts, total = cumulative(histogram)
+            buckets: list[Any] = []
+            below = 0
+            edges = [*((octave, str(2.0**octave)) for octave in OCTAVES), (OCTAVES.stop, "+Inf")]
+            for (octave, edge), count in zip(edges, counts, strict=True):
+                example = _client(found_buckets.get(octave)) if count > below else None
+                buckets.append((edge, float(count), example) if example else (edge, float(count)))
+                below = count
+            shown.add_metric([text for _, text in values], buckets, total)
+        return shown
+
+
+def _client(exemplar: Exemplar | None) -> ClientExemplar | None:
+    if exemplar is None:
+        return None
+    return ClientExemplar(exemplar_labels(exemplar), exemplar.value, exemplar.seconds)
 
 
 class MetricsServer:
     """The listener of /metrics."""
 
-    def __init__(self, collector: EngineCollector) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(collector)
+    def __init__(self, page: Page) -> None:
+        self._page = page
         self._server: WSGIServer | None = None
         self._thread: Thread | None = None
 
@@ -86,9 +114,10 @@ class MetricsServer:
             AddressInUse: the port is taken.
             BadConfig: the host is not one of this machine's.
         """
-        disable_created_metrics()
         try:
-            self._server, self._thread = start_http_server(port, addr=host, registry=self._registry)
+            family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            server = type("_Server", (_Server,), {"address_family": family})
+            self._server = make_server(str(found[0]), port, self.serve, server, _Handler)
         except OSError as error:
             kind = AddressInUse if error.errno == errno.EADDRINUSE else BadConfig
             raise kind(
@@ -96,6 +125,8 @@ class MetricsServer:
                 subject=f"{host}:{port}",
                 remedy="Give another [metrics] listen address, or an empty one for none",
             ) from error
+        self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
         return f"{host}:{self._server.server_port}"
 
     def stop(self) -> None:
@@ -105,39 +136,50 @@ class MetricsServer:
             self._server.server_close()
             self._thread.join()
 
+    def serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        """One request, in a thread of its own: any path but the browser's icon is the page."""
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            start("405 Method Not Allowed", [("Allow", "GET, HEAD")])
+            return [b"use GET\n"]
+        if environ.get("PATH_INFO") == "/favicon.ico":
+            start("404 Not Found", [])
+            return [b""]
+        # prometheus-client knows what a scraper's Accept header asks for.
+        _, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+        body = self._page.render(openmetrics=content_type.startswith("application/openmetrics"))
+        headers = [("Content-Type", content_type)]
+        if _takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+            body = gzip.compress(body, GZIP_LEVEL)
+            headers.append(("Content-Encoding", "gzip"))
+        headers.append(("Content-Length", str(len(body))))
+        start("200 OK", headers)
+        return [b""] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-def _by_name(values: Labelled) -> dict[str, list[tuple[dict[str, str], float]]]:
-    found: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
-    for (name, labels), value in values.items():
-        found[name].append((dict(labels), value))
-    return found
+
+def metrics_server(recorder: Recorder, pulse: Pulse, instance_id: str) -> MetricsServer:
+    """The listener of an engine's page, with exemplars of the spans that the recorder keeps."""
+    exemplars = Exemplars()
+    recorder.sinks.append(exemplars.write)
+    about = {"service_instance_id": instance_id}
+    with suppress(PackageNotFoundError):
+        about["service_version"] = version("citadel-command")
+    return MetricsServer(Page(Families(recorder, pulse, exemplars, about)))
 
 
-def _filled(
-    family: type[CounterMetricFamily | GaugeMetricFamily],
-    name: str,
-    entry: Entry,
-    samples: Iterable[tuple[dict[str, str], float]],
-) -> Metric:
-    metric = family(prometheus_name(name), entry.help, labels=entry.labels)
-    for labels, value in samples:
-        metric.add_metric([labels.get(label, "") for label in entry.labels], value)
-    return metric
-
-
-def _histogram(name: str, entry: Entry, subjects: Iterable[tuple[str, Histogram]]) -> Metric:
-    metric = HistogramMetricFamily(
-        f"{prometheus_name(name)}_seconds", entry.help, labels=entry.labels
+def _takes_gzip(header: str) -> bool:
+    offers = (each.partition(";") for each in header.split(","))
+    return any(
+        name.strip() == "gzip" and weight.replace(" ", "") not in ("q=0", "q=0.0")
+        for name, _, weight in offers
     )
-    for subject, histogram in subjects:
-        counts = dict(histogram.counts)
-        edges = [
-            (
-                str(2.0**octave),
-                float(sum(n for bucket, n in counts.items() if bucket < octave * PER_OCTAVE)),
-            )
-            for octave in OCTAVES
-        ]
-        edges.append(("+Inf", float(sum(counts.values()))))
-        metric.add_metric([subject] if entry.labels else [], edges, histogram.sum)
-    return metric
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = IDLE_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base's name
+        """Says nothing."""
