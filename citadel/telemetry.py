@@ -34,6 +34,8 @@ class Scope:
     mission: str = ""
     mission_class: str = ""
     sentinel: str = ""
+    kept: bool = True
+    """Whether the trace is kept for sure; otherwise others need not keep it."""
     rows: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     dropped: int = 0
 
@@ -137,8 +139,16 @@ _scope: ContextVar[tuple[Scope, SpanContext, LocalSpan | None] | None] = Context
 @contextmanager
 def command(name: str, parent: SpanContext | None, scope: Scope) -> Generator[LocalSpan | None]:
     """The span of a command in a worker; user spans are below it. None when it is not sampled."""
-    if parent is None or not parent.sampled:
+    if parent is None:
         yield None
+        return
+    if not parent.sampled:
+        # What is called from here is told so, and records nothing either.
+        token: Token[Any] = _scope.set((scope, parent, None))
+        try:
+            yield None
+        finally:
+            _scope.reset(token)
         return
     span_ = LocalSpan(scope, parent, name, {}, scope.source)
     with _entered(scope, span_):
@@ -153,6 +163,9 @@ def span(name: str, **attributes: Any) -> Generator[LocalSpan | None]:
         yield None
         return
     scope, parent, _ = found
+    if not parent.sampled:
+        yield None
+        return
     span_ = LocalSpan(scope, parent, name, attributes, "user")
     with _entered(scope, span_):
         yield span_
@@ -173,8 +186,23 @@ def current() -> SpanContext | None:
 
 def traceparent() -> str:
     """The W3C header of the current span, for calls to other services; "" when there is none."""
-    context = current()
-    return context.traceparent() if context else ""
+    return headers().get("traceparent", "")
+
+
+def headers() -> dict[str, str]:
+    """W3C's `traceparent` and `tracestate` of the current span, for calls to other services.
+
+    Empty outside of a trace. Entries of other vendors are handed on as they came.
+    """
+    found = _scope.get()
+    if found is None:
+        return {}
+    scope, context, _ = found
+    leaving = SpanContext(context.trace_id, context.span_id, context.sampled and scope.kept)
+    made = {"traceparent": leaving.traceparent()}
+    if context.trace_state:
+        made["tracestate"] = context.trace_state
+    return made
 
 
 @contextmanager

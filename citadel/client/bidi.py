@@ -79,7 +79,7 @@ class Bidi:
         rpc = self._connection.rpc(self._method)
         if self._traced:
             span = self._scope.enter_context(self._connection.spans.span(rpc, self._about))
-            metadata = [*metadata, ("traceparent", span.context.traceparent())]
+            metadata = [*metadata, *span.headers()]
         self._call = self._connection.bidi_stub(self._method)(metadata=metadata)
         return self
 

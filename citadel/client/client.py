@@ -25,6 +25,7 @@ from citadel.client.pools import PoolsGroup
 from citadel.client.watch import Update, watch
 from citadel.errors import InvalidRequest, WrongWireVersion
 from citadel.telemetry import LocalSpan
+from citadel.trace import parse_traceparent
 from citadel.wire import codec
 from citadel.wire.columns import Table, unpack
 from citadel.wire.messages import AuditRequest, EngineInfo, InfoRequest
@@ -71,10 +72,21 @@ class Client:
         return watch(self, topics, instance_id=instance_id, since_seq=since_seq)
 
     def trace(
-        self, name: str, *, mission: str = "", mission_class: str = ""
+        self,
+        name: str,
+        *,
+        mission: str = "",
+        mission_class: str = "",
+        traceparent: str = "",
+        tracestate: str = "",
     ) -> AbstractContextManager[LocalSpan | None]:
-        """A span of your own around calls: `with client.trace("nightly"): ...`. One trace."""
-        return self.connection.spans.trace(name, mission, mission_class)
+        """A span of your own around calls: `with client.trace("nightly"): ...`. One trace.
+
+        `traceparent` and `tracestate` are W3C headers that came in from somebody: then it goes on
+        with that trace. Malformed ones are as none.
+        """
+        parent = parse_traceparent(traceparent, tracestate)
+        return self.connection.spans.trace(name, mission, mission_class, parent)
 
     async def audit(self, *, after: int = 0, limit: int = 500) -> tuple[Table, bool]:
         """Entries of the audit trail (topic `audit`), and whether its hash chain holds."""

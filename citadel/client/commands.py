@@ -46,7 +46,7 @@ class CommandOptions:
             session=self.session,
             affinity=self.affinity or "",
             priority=self.priority or "",
-            traceparent=telemetry.traceparent(),
+            **telemetry.headers(),
         )
 
 

@@ -101,8 +101,7 @@ class Connection:
             if not traced:
                 return await stub(data, metadata=self.metadata, timeout=timeout)
             with self.spans.span(rpc, request) as span:
-                traceparent = ("traceparent", span.context.traceparent())
-                metadata = [*self.metadata, traceparent]
+                metadata = [*self.metadata, *span.headers()]
                 try:
                     reply = await stub(data, metadata=metadata, timeout=timeout)
                 except grpc.RpcError as error:

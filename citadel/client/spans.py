@@ -39,9 +39,21 @@ class CallSpan:
         self._method = method
         self._request = request
         self._parent = parent
-        self._kept = True
+        self._kept = parent is None or parent.sampled
         self._start_ns = time.time_ns()
-        self.context = SpanContext(parent.trace_id if parent else new_trace_id(), new_span_id())
+        self.context = SpanContext(
+            parent.trace_id if parent else new_trace_id(),
+            new_span_id(),
+            sampled=self._kept,
+            trace_state=parent.trace_state if parent else "",
+        )
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Metadata that lets the call continue the trace."""
+        made = [("traceparent", self.context.traceparent())]
+        if self.context.trace_state:
+            made.append(("tracestate", self.context.trace_state))
+        return made
 
     def answered(self, reply: Any) -> None:
         """A trace that begins here, and of which the engine keeps nothing, is not sent to it."""
@@ -85,7 +97,7 @@ class CallSpan:
             "[]",
             "[]",
             error,
-            "",
+            context.trace_state,
             0,
         )
 
@@ -113,14 +125,14 @@ class ClientSpans:
 
     @contextlib.contextmanager
     def trace(
-        self, name: str, mission: str, mission_class: str
+        self, name: str, mission: str, mission_class: str, parent: SpanContext | None = None
     ) -> Generator[telemetry.LocalSpan | None]:
-        """A root span of the caller's own; calls inside of it belong to its trace."""
+        """A span of the caller's own, a root without a parent; calls inside belong to its trace."""
         scope = telemetry.Scope(
             source="client", service="client", mission=mission, mission_class=mission_class
         )
         try:
-            with telemetry.command(name, SpanContext(new_trace_id(), 0), scope) as span:
+            with telemetry.command(name, parent or SpanContext(new_trace_id(), 0), scope) as span:
                 yield span
         finally:
             for row in scope.rows:

@@ -650,6 +650,7 @@ class Command:
     # W3C, of the caller's span: for commands of a batch, which have no request of their own.
     # Empty: a trace of its own.
     traceparent: str = ""
+    tracestate: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

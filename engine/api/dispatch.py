@@ -24,7 +24,7 @@ from citadel.errors import (
     WrongWireVersion,
 )
 from citadel.grpc_status import to_rpc
-from citadel.trace import parse_traceparent
+from citadel.trace import SpanContext, parse_traceparent
 from citadel.vocabulary import KIND_SERVER
 from citadel.wire import codec
 from citadel.wire.codec import Method
@@ -138,9 +138,9 @@ class Dispatcher:
             began = time.perf_counter()
             code = "OK"
             try:
-                identity, traceparent = self._admit(name, context)
+                identity, remote = self._admit(name, context)
                 request = decode(data)
-                span = self._span(rpc, traceparent, identity, request)
+                span = self._span(rpc, remote, identity, request)
                 call = Call(name, identity, span, context, self._recorder)
                 if span is None:
                     return _encoded(name, await serve(request, call))
@@ -167,9 +167,9 @@ class Dispatcher:
             code = "OK"
             error: CitadelError | None = None
             try:
-                identity, traceparent = self._admit(name, context)
+                identity, remote = self._admit(name, context)
                 said = _decoded(rpc, data, context) if both else rpc.decode(data)
-                span = self._span(rpc, traceparent, identity, None if both else said)
+                span = self._span(rpc, remote, identity, None if both else said)
                 with span or nullcontext():
                     call = Call(name, identity, span, context, self._recorder)
                     async with aclosing(rpc.serve(said, call)) as replies:
@@ -188,7 +188,7 @@ class Dispatcher:
 
         return handle
 
-    def _admit(self, name: str, context: Context) -> tuple[Identity, str]:
+    def _admit(self, name: str, context: Context) -> tuple[Identity, SpanContext | None]:
         """Who calls, and the trace that the caller is in.
 
         Raises:
@@ -198,17 +198,19 @@ class Dispatcher:
         check_wire_version(metadata.get("citadel-wire-version", ""))
         identity = self._authenticator.identify(metadata.get("authorization", ""))
         authorise(identity, name)
-        return identity, metadata.get("traceparent", "")
+        traceparent = metadata.get("traceparent")
+        if traceparent is None:
+            return identity, None
+        return identity, parse_traceparent(traceparent, metadata.get("tracestate"))
 
-    def _span(self, rpc: _Rpc, traceparent: str, identity: Identity, request: Any) -> Span | None:
+    def _span(
+        self, rpc: _Rpc, remote: SpanContext | None, identity: Identity, request: Any
+    ) -> Span | None:
         """A span for what changes things and for what a caller traces; reads are only counted.
 
         Sampling rules see what the request is for, since it is often the first span of its trace.
         """
-        if rpc.untraced or (rpc.reads and not traceparent):
-            return None
-        remote = parse_traceparent(traceparent)
-        if remote is None and rpc.reads:
+        if rpc.untraced or (rpc.reads and remote is None):
             return None
         span = self._started(
             rpc.span_name,

@@ -100,7 +100,7 @@ class Many:
             if request.id in self._running:
                 text = f"command {request.id} of this stream has not ended"
                 raise InvalidRequest(text, subject=request.id, remedy="Give each its own id")
-            parent = parse_traceparent(request.traceparent)
+            parent = parse_traceparent(request.traceparent, request.tracestate)
             future = self._pools.begin(pool_command(request, parent, None))
         except Exception as raised:  # noqa: BLE001 - it fails alone, whatever it was
             self._tell(Outcome(id=request.id, error=to_wire(self._call.error_of(raised))))

@@ -184,7 +184,8 @@ class Asks:
         parent = call.span
         if trace:
             ids = int.from_bytes(trace[:16], "big"), int.from_bytes(trace[16:], "big")
-            parent = SpanContext(*ids)
+            state = call.span.trace_state if call.span.sampled else ""
+            parent = SpanContext(*ids, trace_state=state)
         callers = (*above.callers, pool)
         return PoolCommand(
             id=uuid.uuid4().hex,

@@ -97,7 +97,7 @@ class Delivery:
         command, span = call.command, call.span
         about: dict[str, Any] | None = None
         if span.sampled:
-            trace = span.trace_id.to_bytes(16, "big") + span.span_id.to_bytes(8, "big")
+            trace = _packed(span)
             mission = [span.mission, span.mission_class, span.sentinel]
             about = {frames.TRACE: trace, frames.MISSION: mission}
         if call.session is not None or call.about is not None:
@@ -177,6 +177,13 @@ class Delivery:
         self._recorder.event(
             event, subject=call.name, message=message, context=call.span, tool=call.tool
         )
+
+
+def _packed(span: Span) -> bytes:
+    """Where a recorded span is, as a worker takes it."""
+    context = span.outward()
+    ids = context.trace_id << 72 | context.span_id << 8 | context.sampled
+    return ids.to_bytes(25, "big") + context.trace_state.encode()
 
 
 def _of_session(call: Call, worker: Worker) -> dict[str, Any]:

@@ -24,7 +24,8 @@ CALL = 0
 deadline is in seconds of `time.monotonic`, which all processes of a machine share; about is a map
 of what few calls have, by the letters below"""
 TRACE = "t"
-"""about: the ids of trace and span, in 24 bytes: the trace is kept"""
+"""about: the ids of trace and span in 24 bytes, a byte that says whether it is kept for sure, and
+W3C's tracestate: the trace is recorded"""
 MISSION = "m"
 """about: [mission, class, Sentinel]"""
 SESSION = "s"

@@ -152,8 +152,10 @@ class Lane(Talk):
             sentinel=sentinel,
             rows=rows,
         )
-        ids = about.get(frames.TRACE)
-        return telemetry.command(f"run {name}", ids and _context(ids), scope)
+        packed = about.get(frames.TRACE)
+        if packed:
+            scope.kept = bool(packed[24])
+        return telemetry.command(f"run {name}", packed and _context(packed), scope)
 
     def _awaited(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Runs an async tool to its end."""
@@ -201,5 +203,6 @@ def unfit(error: BaseException) -> str:
     return ""
 
 
-def _context(ids: bytes) -> SpanContext:
-    return SpanContext(int.from_bytes(ids[:16], "big"), int.from_bytes(ids[16:], "big"))
+def _context(packed: bytes) -> SpanContext:
+    trace_id, span_id = int.from_bytes(packed[:16], "big"), int.from_bytes(packed[16:24], "big")
+    return SpanContext(trace_id, span_id, trace_state=packed[25:].decode())

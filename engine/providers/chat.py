@@ -18,6 +18,7 @@ class ChatRequest:
     system: str = ""
     max_tokens: int = DEFAULT_MAX_TOKENS
     traceparent: str = ""
+    tracestate: str = ""
     """Goes to the endpoint as a header, so that its spans are of the same trace."""
 
 

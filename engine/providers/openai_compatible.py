@@ -81,7 +81,7 @@ class OpenAICompatibleProvider:
                 *([{"role": "system", "content": request.system}] if request.system else []),
                 {"role": "user", "content": request.prompt},
             ],  # type: ignore[arg-type]
-            extra_headers={"traceparent": request.traceparent} if request.traceparent else None,
+            extra_headers=_headers(request),
         )
 
     def _new_client(self) -> AsyncOpenAI:
@@ -120,3 +120,11 @@ class OpenAICompatibleProvider:
             subject=self._settings.name,
             remedy=f"Check {self._url}, the model and the key",
         )
+
+
+def _headers(request: ChatRequest) -> dict[str, str] | None:
+    """W3C's, so that the endpoint's spans are of the same trace."""
+    if not request.traceparent:
+        return None
+    state = {"tracestate": request.tracestate} if request.tracestate else {}
+    return {"traceparent": request.traceparent, **state}

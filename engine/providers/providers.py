@@ -62,8 +62,13 @@ class Providers:
             service=info.name,
             attributes=attributes,
         ) as span:
+            leaving = span.outward()
             try:
-                traced = replace(request, traceparent=span.context.traceparent())
+                traced = replace(
+                    request,
+                    traceparent=leaving.traceparent(),
+                    tracestate=leaving.trace_state,
+                )
                 reply = await provider.chat(traced)
                 outcome = "answered"
             except asyncio.CancelledError:

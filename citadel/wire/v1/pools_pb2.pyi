@@ -178,7 +178,7 @@ class Tool(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., idempotent: _Optional[bool] = ..., streams_in: _Optional[bool] = ..., streams_out: _Optional[bool] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("id", "pool", "tool", "arguments", "deadline_seconds", "mission", "mission_class", "session", "affinity", "priority", "traceparent")
+    __slots__ = ("id", "pool", "tool", "arguments", "deadline_seconds", "mission", "mission_class", "session", "affinity", "priority", "traceparent", "tracestate")
     ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +190,7 @@ class Command(_message.Message):
     AFFINITY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    TRACESTATE_FIELD_NUMBER: _ClassVar[int]
     id: str
     pool: str
     tool: str
@@ -201,7 +202,8 @@ class Command(_message.Message):
     affinity: str
     priority: str
     traceparent: str
-    def __init__(self, id: _Optional[str] = ..., pool: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., deadline_seconds: _Optional[float] = ..., mission: _Optional[str] = ..., mission_class: _Optional[str] = ..., session: _Optional[str] = ..., affinity: _Optional[str] = ..., priority: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    tracestate: str
+    def __init__(self, id: _Optional[str] = ..., pool: _Optional[str] = ..., tool: _Optional[str] = ..., arguments: _Optional[bytes] = ..., deadline_seconds: _Optional[float] = ..., mission: _Optional[str] = ..., mission_class: _Optional[str] = ..., session: _Optional[str] = ..., affinity: _Optional[str] = ..., priority: _Optional[str] = ..., traceparent: _Optional[str] = ..., tracestate: _Optional[str] = ...) -> None: ...
 
 class CommandBatch(_message.Message):
     __slots__ = ("commands", "cancels")

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,6 +23,14 @@ class Workshop(Adapter):
     def echo(self, text: str) -> str:
         """Gives back what it gets."""
         return text
+
+    @tool
+    def fetch(self, url: str) -> dict[str, str]:
+        """Asks somebody else's service, in the same trace; returns the headers that it sent."""
+        with citadel.telemetry.span("fetching"):
+            headers = citadel.telemetry.headers()
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers)):
+                return headers
 
     @tool
     def inflate(self, size: int) -> bytes:
