@@ -62,14 +62,8 @@ class Providers:
             service=info.name,
             attributes=attributes,
         ) as span:
-            leaving = span.outward()
             try:
-                traced = replace(
-                    request,
-                    traceparent=leaving.traceparent(),
-                    tracestate=leaving.trace_state,
-                )
-                reply = await provider.chat(traced)
+                reply = await provider.chat(_traced(request, span))
                 outcome = "answered"
             except asyncio.CancelledError:
                 outcome = "cancelled"
@@ -102,3 +96,9 @@ class Providers:
         """Ends all connections."""
         for provider in self._providers:
             await provider.close()
+
+
+def _traced(request: ChatRequest, span: Span) -> ChatRequest:
+    """The request with the headers that let the endpoint's spans be of the same trace."""
+    leaving = span.outward()
+    return replace(request, traceparent=leaving.traceparent(), tracestate=leaving.trace_state)
