@@ -244,6 +244,25 @@ ACTIONS: tuple[Action, ...] = (
         icon="search",
         words="find search",
     ),
+    Action(
+        name="trace.why",
+        title="Why is a trace missing?…",
+        menu="Engine",
+        key="Ctrl+Shift+W",
+        icon="search",
+        needs_engine=True,
+        hint="Kept or dropped, by which rule, and who set it",
+        words="sampled dropped lost find id command explain",
+    ),
+    Action(
+        name="sampling.override",
+        title="Override sampling for a while…",
+        menu="Engine",
+        icon="clock",
+        needs_engine=True,
+        hint="A rule before all others that ends by itself",
+        words="rate keep 15 minutes temporary",
+    ),
     Action(name="app.quit", title="Quit", menu="Engine", key="Ctrl+Q"),
 )
 

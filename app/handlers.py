@@ -10,10 +10,13 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app import targets
 from app.actions import ACTIONS, DOCKS, PERSPECTIVES, Entry
+from app.models.whystory import command_id_in, trace_id_in
+from app.notices import Notice
 from app.targets import Target
 from app.views.connect import ConnectDialog
 from app.views.fleet.view import key_of
 from app.views.strict import set_strict
+from app.views.why import WhyDialog
 
 if TYPE_CHECKING:
     from app.furniture import Furniture
@@ -52,6 +55,8 @@ class Handlers:
             "mission.start": fleet.ask_mission,
             "sentinel.spawn": fleet.ask_spawn,
             **{name: partial(fleet.act, name) for name in fleet.action_names()},
+            "trace.why": self.ask_why,
+            "sampling.override": self._furniture.sampling.ask_override,
             "defence.strict": self._toggle_strict,
             "edit.undo": room.undo_last,
             "edit.filter": self._focus_filter,
@@ -113,9 +118,34 @@ class Handlers:
         thing = row["tool"] if topic == "poison" else key_of(topic, row)
         return f"{thing} in {row['pool']}"
 
+    def entries_for(self, query: str) -> list[Entry]:
+        """What a typed trace or command id offers."""
+        trace, command = trace_id_in(query), command_id_in(query)
+        live = self._room.store.connection.live
+        found: list[Entry] = []
+        if trace:
+            found.append(
+                Entry(name=f"trace:{trace}", title=f"Open trace {trace[:8]}", detail=trace)
+            )
+        if trace or command:
+            found.append(
+                Entry(
+                    name=f"why:{trace or command}",
+                    title="Why is it missing?",
+                    detail=trace or f"command {command}",
+                    enabled=live,
+                )
+            )
+        return found
+
     def choose(self, entry: Entry) -> None:
         """Does what was chosen in the palette."""
-        if entry.name.startswith("row."):
+        kind, _, about = entry.name.partition(":")
+        if kind == "trace":
+            self.open_trace(about)
+        elif kind == "why":
+            self.ask_why(about)
+        elif entry.name.startswith("row."):
             topic, _, key = entry.name.removeprefix("row.").partition(":")
             self.go_to_row(topic, key)
         else:
@@ -142,6 +172,49 @@ class Handlers:
         if self._room.palette is not None:
             self.show_enabled()
             self._room.palette.open()
+
+    def connect_traces(self) -> None:
+        """Lets every view that names traces open them, or ask why they are missing."""
+        made = self._furniture
+        made.sampling.trace_asked.connect(self.follow_trace)
+        made.cinema.why_asked.connect(self.ask_why)
+        for menu in (made.events.menu, made.defence_dock.verdicts.menu, made.defence.verdicts.menu):
+            menu.trace_asked.connect(self.open_trace)
+            menu.why_asked.connect(self.ask_why)
+
+    # ── traces ──────────────────────────────────────────────────────────────────────────────────
+    def open_trace(self, trace_id: str) -> None:
+        """Shows a trace in Cinema; one that is not there says so, and offers to ask why."""
+        self._room.window.go("cinema")
+        self._furniture.cinema.open_trace(trace_id)
+
+    def follow_trace(self, trace_id: str, kept: bool) -> None:
+        """Opens a trace that is kept, and explains one that is not."""
+        if kept:
+            self.open_trace(trace_id)
+        else:
+            self.ask_why(trace_id)
+
+    def ask_why(self, about: str = "") -> WhyDialog:
+        """Asks the engine whether a trace, by its id or a command's, was kept, and why."""
+        dialog = WhyDialog(self._room.window, self._room.theme, self._link, about)
+        dialog.trace_asked.connect(self.open_trace)
+        dialog.rule_asked.connect(self.show_rule)
+        dialog.keep_asked.connect(self._furniture.sampling.ask_override)
+        dialog.finished.connect(lambda _code: dialog.deleteLater())
+        dialog.open()
+        return dialog
+
+    def show_rule(self, name: str) -> None:
+        """Shows a sampling rule in its dock."""
+        self._room.window.show_dock("sampling", True)
+        if not self._furniture.sampling.show_rule(name):
+            self._room.notices.say(
+                Notice(
+                    level="info",
+                    text=f"Rule {name} is no longer in the policy: the audit trail has it.",
+                )
+            )
 
     # ── connection ──────────────────────────────────────────────────────────────────────────────
     def connect(self) -> ConnectDialog:

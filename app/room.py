@@ -121,7 +121,9 @@ class ControlRoom:
         )
         made = self.furniture = furniture.build(self.store, self.theme, link)
         handlers = Handlers(self, link, made)
-        self.palette = CommandPalette(self.window, handlers.entries, self.theme)
+        self.palette = CommandPalette(
+            self.window, handlers.entries, self.theme, handlers.entries_for
+        )
         self.palette.chosen.connect(handlers.choose)
         self.palette.filter_asked.connect(handlers.filter_by)
         self.window.bind(handlers.table())
@@ -133,6 +135,7 @@ class ControlRoom:
         self.window.curtain.connect_clicked.connect(handlers.connect)
         self.window.curtain.retry_clicked.connect(handlers.reconnect)
         made.sampling.undo_asked.connect(self.undo_last)
+        handlers.connect_traces()
         made.defence_dock.undo_asked.connect(self.undo_last)
         self.frame = furniture.frame_clock(self.window, made, self.store, self.clock, self.now_ns)
         self.frame.watch(self.window.curtain, lambda _now: self._show_age(), ("connection",))

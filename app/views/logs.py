@@ -12,6 +12,7 @@ from app.store import FleetStore, RowLog
 from app.theme import Theme
 from app.views.labels import column_of, label, set_role
 from app.views.tables import TablePanel
+from app.views.tracemenu import TraceMenu
 from citadel.vocabulary import SEVERITIES
 from citadel.wire.messages import AuditReply
 
@@ -54,6 +55,7 @@ class EventsDock(_LogDock):
             "Nothing has happened yet. Starts, crashes, commands that fail, and what workers print "
             "appear here.",
         )
+        self.menu = TraceMenu(self.panel.table)
         self.severity = QComboBox()
         self.severity.setAccessibleName("Least severity of events")
         self.severity.addItems([f"{word} and above" for word in SEVERITIES])

@@ -111,11 +111,16 @@ class CommandPalette(QFrame):
     filter_asked = Signal(str)
 
     def __init__(
-        self, parent: QWidget, entries: Callable[[], Sequence[Entry]], theme: Theme
+        self,
+        parent: QWidget,
+        entries: Callable[[], Sequence[Entry]],
+        theme: Theme,
+        entries_for: Callable[[str], Sequence[Entry]] = lambda _query: (),
     ) -> None:
         super().__init__(parent)
         self._host = parent
         self._entries = entries
+        self._entries_for = entries_for
         self.setObjectName("palette")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setAccessibleName("Command palette")
@@ -166,7 +171,7 @@ class CommandPalette(QFrame):
         )
 
     def _show_fitting(self, query: str) -> None:
-        found = list(ranked(query, self._entries()))
+        found = [*self._entries_for(query), *ranked(query, self._entries())]
         if query and not found:
             found = [
                 Entry(name=f"filter:{query}", title=f"Filter by “{query}”", detail="on this page")

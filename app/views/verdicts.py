@@ -35,6 +35,7 @@ from app.style import mono_font
 from app.theme import Theme, mix
 from app.views.labels import label, row_of
 from app.views.shapes import state_pixmap
+from app.views.tracemenu import TraceMenu
 
 ROW_PX = 56
 _LEFT_PX = 32
@@ -179,6 +180,7 @@ class VerdictStream(QWidget):
         self.delegate = VerdictDelegate(theme, self)
         self.list.setItemDelegate(self.delegate)
         self.list.selectionModel().currentChanged.connect(lambda *_: self._on_chosen())
+        self.menu = TraceMenu(self.list)
         self.which = QComboBox()
         self.which.addItems(list(SHOWN))
         self.which.setAccessibleName("Which verdicts to show")

@@ -21,7 +21,7 @@ from app.views.cinema.tracelist import TraceList
 from app.views.cinema.viewport import Viewport
 from app.views.cinema.waterfall import KEYS, WaterfallView
 from app.views.inspector import Inspector
-from app.views.labels import Elided, label, row_of
+from app.views.labels import Elided, button, label, row_of
 from citadel.wire.columns import Table, unpack
 from citadel.wire.messages import SearchTracesReply, Trace
 
@@ -40,6 +40,8 @@ class CinemaView(QWidget):
     """Execution Cinema."""
 
     inspected = Signal(str, object)
+    why_asked = Signal(str)
+    """A trace that is not here; why?"""
 
     def __init__(self, store: FleetStore, theme: Theme, sink: CommandSink) -> None:
         super().__init__()
@@ -61,6 +63,11 @@ class CinemaView(QWidget):
         self.inspector = Inspector(store, theme, sink)
         self.title = label("No trace open", "heading")
         self.summary = Elided("muted", name="The trace in words")
+        self._missing = ""
+        self.why = button(
+            "Why is it missing?", lambda: self.why_asked.emit(self._missing), "primary"
+        )
+        self.why.hide()
         self.list.searched.connect(self._search)
         self.list.opened.connect(self.open_trace)
         self.list.live_again.connect(self._tail)
@@ -100,6 +107,7 @@ class CinemaView(QWidget):
         if trace_id == self._wanted:
             return
         self._wanted = trace_id
+        self.why.hide()
         streamed = self._streamed(trace_id)
         if (streamed["parent_id"] == 0).any():
             self.show_trace(trace_id, streamed)
@@ -160,6 +168,8 @@ class CinemaView(QWidget):
             self.minimap.show_layout(None)
             self.title.setText(f"Trace {trace_id[:8]}")
             self.summary.setText("not here")
+            self._missing = trace_id
+            self.why.show()
 
     def _streamed(self, trace_id: str) -> Table:
         return self._store.spans.trace(int(trace_id[:16], 16), int(trace_id[16:], 16))
@@ -230,7 +240,7 @@ class CinemaView(QWidget):
         fit.setToolTip(f"Show the whole trace (0). {KEYS}.")
         fit.setAccessibleName("Show the whole trace")
         fit.clicked.connect(lambda _checked=False: self.stretch.fit())
-        head = row_of(self.title, self.summary, fit)
+        head = row_of(self.title, self.summary, self.why, fit)
         head.setStretch(1, 1)
         head.setContentsMargins(12, 6, GRID_PX, 6)
         above = QWidget()
