@@ -29,6 +29,7 @@ from engine.api.dispatch import Dispatcher
 from engine.api.engine_service import EngineServicer, describe
 from engine.api.exporters_service import exporters_of
 from engine.api.missions_service import MissionsServicer
+from engine.api.otlp_service import OtlpReceiver
 from engine.api.pools_service import PoolsServicer
 from engine.api.sampling_service import SamplingServicer
 from engine.api.sentinels_service import SentinelsServicer
@@ -173,7 +174,7 @@ class Engine:
             "Defense": DefenseServicer(chain=chain),
             "Exporters": exporting,
         }
-        listener = _listener(settings, token, recorder, servicers)
+        listener = _listener(settings, token, recorder, hub, servicers)
         return cls(
             listener=listener,
             closing=closing,
@@ -316,10 +317,16 @@ async def _policies(settings: Settings, state: _State) -> tuple[SamplingServicer
 
 
 def _listener(
-    settings: Settings, token: str, recorder: Recorder, servicers: Mapping[str, object]
+    settings: Settings,
+    token: str,
+    recorder: Recorder,
+    hub: LiveHub,
+    servicers: Mapping[str, object],
 ) -> Listener:
-    dispatcher = Dispatcher(auth.Authenticator(_tokens(settings, token)), recorder)
-    return Listener(dispatcher.handler(name, each) for name, each in servicers.items())
+    authenticator = auth.Authenticator(_tokens(settings, token))
+    dispatcher = Dispatcher(authenticator, recorder)
+    ours = (dispatcher.handler(name, each) for name, each in servicers.items())
+    return Listener((*ours, *OtlpReceiver(authenticator, recorder, hub).handlers()))
 
 
 def _pulse(

@@ -7,10 +7,11 @@ Pure; runs when the recorder drains.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from citadel.trace import SpanContext
@@ -27,10 +28,18 @@ MAX_LINKS = 128
 MAX_TRACE_STATE = 512
 """W3C's; a longer one is not handed on."""
 
-ATTRIBUTES, EVENTS, LINKS = 15, 16, 17
+ATTRIBUTES, EVENTS, LINKS, TRACE_STATE = 15, 16, 17, 19
 """Columns of topic `span`."""
 
 Row = tuple[Any, ...]
+
+
+class FinishedRow(tuple[Any, ...]):
+    """A row from elsewhere that was checked, cleaned and redacted where it was made."""
+
+    __slots__ = ()
+
+
 Event = tuple[str, int, Mapping[str, Any]]
 """Name, time, attributes."""
 
@@ -160,7 +169,12 @@ def _checked_links(text: Any) -> str:
     if text in ("", "[]"):
         return "[]"
     value = _parsed(text)
-    links = [_link(item) for item in value[:MAX_LINKS]] if isinstance(value, list) else []
+    return links_of(value) if isinstance(value, list) else "[]"
+
+
+def links_of(items: Iterable[Any]) -> str:
+    """Links that another process told, as JSON; those without sound ids are left out."""
+    links = [_link(item) for item in itertools.islice(items, MAX_LINKS)]
     text = _json([link for link in links if link])
     return text if len(text) <= MAX_JSON else "[]"
 

@@ -228,7 +228,9 @@ class Sampler:
             ceiling.traces += 1
         kept = random_bits >= limit
         if not kept and not found.keep:
-            self.remember((trace_id, now_ns, found, False))
+            # Where our rule would have kept it, the caller's own threshold did not.
+            cause = found if random_bits < found.threshold else self._parent
+            self.remember((trace_id, now_ns, cause, False))
             return None
         trace = Trace(trace_id, now_ns, found, kept=kept)
         trace.threshold = limit

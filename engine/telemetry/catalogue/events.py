@@ -80,7 +80,9 @@ EVENTS = MappingProxyType(
         "guard.failed": Event("A guard layer failed or timed out", _WARNING),
         "provider.failed": Event("A chat provider answered with an error", _WARNING),
         "sampling.changed": Event("Another sampling policy is in force", attributes=("revision",)),
-        "exporters.changed": Event("There are other exporters, or one is configured anew"),
+        "exporters.changed": Event(
+            "There are other exporters, or one is configured anew", attributes=("revision",)
+        ),
         "exporter.failed": Event(
             "A receiver refuses what an exporter sends, or cannot be reached", _WARNING
         ),
@@ -91,6 +93,10 @@ EVENTS = MappingProxyType(
         ),
         "store.failed": Event("The span store could not write", _ERROR),
         "store.set_aside": Event("A corrupt span database was set aside", ("warning", "error")),
+        "otlp.log": Event(
+            "A log record that another program sent by OTLP; attributes are its own",
+            ("debug", "info", "warning", "error"),
+        ),
         "action": Event("An operator changed something", attributes=("action", "actor", "reason")),
     }
 )
