@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from citadel.vocabulary import KIND_CONSUMER, KIND_INTERNAL, STATUS_ERROR, STATUS_UNSET, Source
 from citadel.wire.topics import TOPICS
-from engine.telemetry.encode import Row
+from engine.telemetry.encode import FinishedRow, Row, foreign_row
 
 COLUMNS = tuple(TOPICS["span"].columns)
 
@@ -22,6 +22,8 @@ _TIMES = 2**63
 
 def sound(row: Sequence[Any]) -> Row | None:
     """The row as topic `span` can carry it, or None when it makes no sense."""
+    if type(row) is FinishedRow:
+        return row
     if len(row) != len(COLUMNS) or not all(isinstance(value, int) for value in row[:8]):
         return None
     hi, lo, span_id, parent_id, start_ns, end_ns, kind, status, name, source, *texts = row[:-1]
@@ -44,3 +46,8 @@ def sound(row: Sequence[Any]) -> Row | None:
         *texts,
         threshold,
     )
+
+
+def whole(row: Row) -> Row:
+    """A sound row as it may be stored and shown."""
+    return row if type(row) is FinishedRow else foreign_row(row)

@@ -14,21 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from citadel.trace import SpanContext, sampling_of
+from citadel.trace import SpanContext
 from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR, DropCause
 from citadel.wire.columns import Table
 from citadel.wire.messages import LedgerReply
 from engine.telemetry.catalogue import EVENTS
-from engine.telemetry.encode import (
-    TRACE_STATE,
-    FinishedRow,
-    Row,
-    attributes_json,
-    clean,
-    clean_text,
-    foreign_row,
-)
-from engine.telemetry.ingest import COLUMNS, sound
+from engine.telemetry.encode import TRACE_STATE, Row, attributes_json, clean, clean_text
+from engine.telemetry.ingest import COLUMNS, sound, whole
 from engine.telemetry.ledger import Ledger, SpanKeeper
 from engine.telemetry.measures import Measures
 from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple, threshold
@@ -224,7 +216,7 @@ class Recorder(Measures):
         """Takes one ended span from elsewhere; whether it was kept, or is held."""
         books = self.books
         books.started += 1
-        taken = row if type(row) is FinishedRow else sound(row)
+        taken = sound(row)
         if taken is None:
             books.lost["invalid"] += 1
             books.ended += 1
@@ -238,9 +230,8 @@ class Recorder(Measures):
             books.sampled_out[found.cause] += 1
             return False
         books.ended += 1
-        if "ot=" in taken[TRACE_STATE]:  # who sent it had sampled it
-            theirs, _ = sampling_of(taken[TRACE_STATE])
-            trace.threshold = max(trace.threshold, theirs or 0)
+        if taken[TRACE_STATE]:
+            trace.sampled_before(taken[TRACE_STATE])
         trace.errors += taken[7] == STATUS_ERROR
         return self._ended(trace, (trace, taken), now)
 
@@ -294,8 +285,7 @@ class Recorder(Measures):
                 trace, row = item.trace, item.row()
             else:
                 trace, foreign = item
-                whole = foreign if type(foreign) is FinishedRow else foreign_row(foreign)
-                row = (*whole[:-1], trace.threshold)
+                row = (*whole(foreign)[:-1], trace.threshold)
             trace.bytes += ROW_BYTES + sum(len(text) for text in row if type(text) is str)
             batch.append(row)
         if batch:

@@ -129,6 +129,10 @@ class Trace:
         """Whether its spans are still recorded: it is kept, or may be."""
         return self.kept or self.held is not None
 
+    def sampled_before(self, trace_state: str) -> None:
+        """Takes over the threshold of who had sampled it before it was sent here."""
+        self.threshold = max(self.threshold, sampling_of(trace_state)[0] or 0)
+
 
 class Sampler:
     """The policy in force, and the decisions of the last traces."""
