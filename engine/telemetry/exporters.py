@@ -34,7 +34,8 @@ CLOSE_SECONDS = 5.0
 """What exporters get to send what waits when the engine ends, or when one is removed."""
 TELL_SECONDS = 5.0
 """Between two events that tell of drops."""
-_BYTES = (".rss", ".slab")
+_UNITS = {"seconds": "s", "bytes": "By"}
+"""UCUM, as OTLP wants it."""
 
 Labels = tuple[tuple[str, str], ...]
 Gauges = Callable[[], Mapping[tuple[str, Labels], float]]
@@ -305,9 +306,9 @@ def _row(config: ExporterConfig, figures: Figures, revision: int) -> tuple[Any, 
 
 
 def _helps() -> dict[str, Help]:
-    """What the catalogue says of each metric, with its unit."""
-    found = {
-        name: Help(text=entry.help, unit="By" if name.endswith(_BYTES) else "")
-        for name, entry in (*COUNTERS.items(), *GAUGES.items())
+    """What the catalogue says of each metric, with its unit in OTLP's spelling."""
+    entries = (*COUNTERS.items(), *GAUGES.items(), *DURATIONS.items())
+    return {
+        name: Help(text=entry.help, unit=_UNITS.get(entry.unit, entry.unit))
+        for name, entry in entries
     }
-    return found | {name: Help(text=entry.help, unit="s") for name, entry in DURATIONS.items()}
