@@ -34,7 +34,7 @@ from engine.api.pools_service import PoolsServicer
 from engine.api.sampling_service import SamplingServicer
 from engine.api.sentinels_service import SentinelsServicer
 from engine.api.server import Listener
-from engine.api.tls import Certificate, fingerprint, self_signed
+from engine.api.tls import certificate_of
 from engine.api.traces_service import TracesServicer
 from engine.api.trail import Trail
 from engine.command_line import Options, read_options, read_token
@@ -185,7 +185,9 @@ class Engine:
             runtime=runtime,
             missions=missions,
             sampling=sampling,
-            address=listener.bind(*split_address(settings.listen), _certificate(settings, folder)),
+            address=listener.bind(
+                *split_address(settings.listen), certificate_of(settings, folder)
+            ),
             about=about,
         )
 
@@ -387,17 +389,6 @@ def _tokens(settings: Settings, embedded: str) -> list[auth.Token]:
         digest = auth.sha256_of(embedded)
         tokens.append(auth.Token(name="embedded", role="admin", sha256=digest, proven=False))
     return tokens
-
-
-def _certificate(settings: Settings, folder: Path) -> Certificate | None:
-    tls = settings.tls
-    if tls.self_signed:
-        made = self_signed(folder / "tls", split_address(settings.listen)[0], tls.client_ca)
-        sys.stderr.write(f"certificate {made.cert}, SHA-256 {fingerprint(made.cert)}\n")
-        return made
-    if tls.cert is None or tls.key is None:
-        return None
-    return Certificate(cert=tls.cert, key=tls.key, client_ca=tls.client_ca)
 
 
 if __name__ == "__main__":

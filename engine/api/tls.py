@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import ssl
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from citadel.errors import BadConfig
+from engine.settings import Settings, split_address
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -163,3 +165,15 @@ def _read(path: Path) -> bytes:
         raise BadConfig(
             f"cannot read {path}: {error.strerror}", subject=str(path), remedy="Give a PEM file"
         ) from error
+
+
+def certificate_of(settings: Settings, folder: Path) -> Certificate | None:
+    """What the settings say; one that this engine makes itself is named on standard error."""
+    tls = settings.tls
+    if tls.self_signed:
+        made = self_signed(folder / "tls", split_address(settings.listen)[0], tls.client_ca)
+        sys.stderr.write(f"certificate {made.cert}, SHA-256 {fingerprint(made.cert)}\n")
+        return made
+    if tls.cert is None or tls.key is None:
+        return None
+    return Certificate(cert=tls.cert, key=tls.key, client_ca=tls.client_ca)
