@@ -157,9 +157,7 @@ class Engine:
         performer = Performer(recorder, pools, chain, providers)
         runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, _restarts(settings))
         pools.asks.signal = _signals(runtime)
-        missions = Missions([Survey], runtime, state.store, recorder, hub)
-        await missions.load()
-        stack.push_async_callback(missions.close)
+        missions = await _missions(state, runtime, stack)
         pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
         metrics_address = _start_metrics(settings, state, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
@@ -325,7 +323,7 @@ def _listener(
     hub: LiveHub,
     servicers: Mapping[str, object],
 ) -> Listener:
-    authenticator = auth.Authenticator(_tokens(settings, token))
+    authenticator = auth.Authenticator(auth.tokens_of(settings, token))
     dispatcher = Dispatcher(authenticator, recorder)
     ours = (dispatcher.handler(name, each) for name, each in servicers.items())
     return Listener((*ours, *OtlpReceiver(authenticator, recorder, hub).handlers()))
@@ -340,6 +338,15 @@ def _pulse(
     )
     exporters.gauges_now = lambda: pulse.gauges
     return pulse
+
+
+async def _missions(
+    state: _State, runtime: SentinelRuntime, stack: contextlib.AsyncExitStack
+) -> Missions:
+    missions = Missions([Survey], runtime, state.store, state.recorder, state.hub)
+    await missions.load()
+    stack.push_async_callback(missions.close)
+    return missions
 
 
 def _pool(section: PoolSection) -> PoolSettings:
@@ -378,17 +385,6 @@ def _start_metrics(
     address = server.start(*split_address(settings.metrics.listen))
     stack.push_async_callback(asyncio.to_thread, server.stop)
     return address
-
-
-def _tokens(settings: Settings, embedded: str) -> list[auth.Token]:
-    tokens = [
-        auth.Token(name=each.name, role=each.role, sha256=each.sha256)
-        for each in settings.auth.tokens
-    ]
-    if embedded:
-        digest = auth.sha256_of(embedded)
-        tokens.append(auth.Token(name="embedded", role="admin", sha256=digest, proven=False))
-    return tokens
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from citadel.errors import Forbidden, Unauthenticated
 from citadel.vocabulary import ROLES, Role
 from citadel.wire.messages import Change
+from engine.settings import Settings
 
 ROLE_OF_METHOD: dict[str, Role] = {
     "Engine.Info": "viewer",
@@ -163,3 +164,14 @@ def actor_of(identity: Identity, change: Change | None) -> str:
 def sha256_of(token: str) -> str:
     """A token's hash, as the settings hold it."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def tokens_of(settings: Settings, embedded: str) -> list[Token]:
+    """What the settings accept, and the one-time token of whoever embeds this engine."""
+    tokens = [
+        Token(name=each.name, role=each.role, sha256=each.sha256) for each in settings.auth.tokens
+    ]
+    if embedded:
+        digest = sha256_of(embedded)
+        tokens.append(Token(name="embedded", role="admin", sha256=digest, proven=False))
+    return tokens
