@@ -52,7 +52,7 @@ PERSPECTIVES = (
     ),
 )
 
-DOCKS = ("sampling", "defence", "inspector", "events", "audit")
+DOCKS = ("sampling", "defence", "inspector", "events", "audit", "incidents", "exporters")
 
 ACTIONS: tuple[Action, ...] = (
     *(

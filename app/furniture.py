@@ -20,7 +20,9 @@ from app.views.bridge import BridgeView
 from app.views.cinema import CinemaView
 from app.views.defence import DefenceView
 from app.views.defencedock import DefenceDock
+from app.views.exporters import ExportersDock
 from app.views.fleet import FleetView
+from app.views.incidents import IncidentsDock
 from app.views.inspector import Inspector
 from app.views.logs import AuditDock, EventsDock
 from app.views.sampling import SamplingDock
@@ -45,6 +47,8 @@ class Furniture:
     inspector: Inspector
     events: EventsDock
     audit: AuditDock
+    incidents: IncidentsDock
+    exporters: ExportersDock
 
     def views(self) -> dict[str, QWidget]:
         """The perspectives by name."""
@@ -63,6 +67,8 @@ class Furniture:
             "inspector": ("Inspector", self.inspector),
             "events": ("Events", self.events),
             "audit": ("Audit", self.audit),
+            "incidents": ("Incidents", self.incidents),
+            "exporters": ("Exporters", self.exporters),
         }
 
     def all(self) -> list[View]:
@@ -83,6 +89,8 @@ def build(store: FleetStore, theme: Theme, sink: CommandSink) -> Furniture:
         inspector=Inspector(store, theme, sink),
         events=EventsDock(store, theme),
         audit=AuditDock(store, theme, sink),
+        incidents=IncidentsDock(store, theme, sink),
+        exporters=ExportersDock(store, theme, sink),
     )
     inspect = made.inspector.inspect
     made.fleet.inspected.connect(inspect)
@@ -90,6 +98,8 @@ def build(store: FleetStore, theme: Theme, sink: CommandSink) -> Furniture:
     made.defence_dock.chosen.connect(lambda row: inspect("verdict", row))
     made.events.chosen.connect(lambda row: inspect("event", row))
     made.audit.chosen.connect(lambda row: inspect("audit", row))
+    made.incidents.chosen.connect(lambda row: inspect("recording", row))
+    made.exporters.chosen.connect(lambda row: inspect("exporter", row))
     made.bridge.inspected.connect(inspect)
     made.cinema.inspected.connect(inspect)
     return made
@@ -120,4 +130,6 @@ def frame_clock(
     frame.watch(f.inspector, f.inspector.refresh, (*fleet, "event"), TABLE_NS)
     frame.watch(f.events, f.events.refresh, ("event",), TABLE_NS)
     frame.watch(f.audit, f.audit.refresh, ("audit", "connection"))
+    frame.watch(f.incidents, f.incidents.refresh, ("recording", "connection"), TABLE_NS)
+    frame.watch(f.exporters, f.exporters.refresh, ("exporter", "connection"), TABLE_NS)
     return frame

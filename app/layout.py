@@ -11,7 +11,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QByteArray, QSettings
 from PySide6.QtWidgets import QMainWindow
 
-VERSION = 4
+VERSION = 5
 """Another number when docks or tool bars come or go, or a default layout is another."""
 
 

@@ -40,7 +40,9 @@ PAINT_SECONDS = 5.0
 FIRST_RUN = {"loop": True, "rate": 20}
 """The survey that an embedded engine without a mission gets: in a loop, 20 files a second."""
 
-_QUIET = frozenset({"Sampling.Preview", "Engine.Audit", "Sentinels.Inspect", "Defense.Preview"})
+_QUIET = frozenset(
+    {"Sampling.Preview", "Engine.Audit", "Sentinels.Inspect", "Defense.Preview", "Exporters.List"}
+)
 """Reads that views repeat by themselves: one that fails while the engine is away is no news."""
 
 
@@ -137,6 +139,7 @@ class ControlRoom:
         made.sampling.undo_asked.connect(self.undo_last)
         handlers.connect_traces()
         made.defence_dock.undo_asked.connect(self.undo_last)
+        made.exporters.told.connect(self.notices.say)
         self.frame = furniture.frame_clock(self.window, made, self.store, self.clock, self.now_ns)
         self.frame.watch(self.window.curtain, lambda _now: self._show_age(), ("connection",))
         self.frame.start()

@@ -7,6 +7,7 @@ are imported. It refuses to know the link: it is given a store, a clock and a si
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from PySide6.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence
@@ -47,11 +48,14 @@ RIGHT_PX, BOTTOM_PX = 376, 208
 INSPECTOR_PX = 424
 """Where the Inspector has the right side for itself."""
 
+_BELOW = ("events", "audit", "incidents", "exporters")
+"""Tabs of the lower edge: what happened, and where it is sent."""
+
 _SHOWN: Mapping[str, tuple[str, ...]] = {
-    "bridge": ("sampling", "defence", "inspector", "events", "audit"),
-    "fleet": ("inspector", "events", "audit"),
+    "bridge": ("sampling", "defence", "inspector", *_BELOW),
+    "fleet": ("inspector", *_BELOW),
     "cinema": ("sampling",),
-    "defence": ("defence", "inspector", "events", "audit"),
+    "defence": ("defence", "inspector", *_BELOW),
 }
 """The docks of each perspective's default layout."""
 
@@ -192,7 +196,8 @@ class MainWindow(QMainWindow):
         self.addDockWidget(bottom, docks["events"])
         self.splitDockWidget(docks["sampling"], docks["inspector"], Qt.Orientation.Vertical)
         self.tabifyDockWidget(docks["sampling"], docks["defence"])
-        self.tabifyDockWidget(docks["events"], docks["audit"])
+        for before, after in pairwise(_BELOW):
+            self.tabifyDockWidget(docks[before], docks[after])
         for name, dock in docks.items():
             dock.setVisible(name in _SHOWN[perspective])
         shown = [docks[name] for name in _SHOWN[perspective]]

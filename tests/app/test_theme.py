@@ -14,6 +14,7 @@ from citadel.vocabulary import (
     SEVERITIES,
     WORKER_STATES,
     BreakerState,
+    ExporterState,
     PoolState,
 )
 
@@ -21,6 +22,8 @@ TEXT, MARK = 4.5, 3.0
 POOL_STATES: tuple[str, ...] = get_args(PoolState)
 BREAKERS = tuple(f"breaker_{state}" for state in get_args(BreakerState))
 POISON = ("counted", "quarantined")
+EXPORTERS: tuple[str, ...] = get_args(ExporterState)
+RECORDINGS = ("recording", "done", "failed")
 SURFACES = ("window", "panel", "raised", "sunken", "hover", "selected")
 
 
@@ -91,6 +94,8 @@ def test_heat_rises_evenly_in_lightness(theme: Theme) -> None:
         POOL_STATES,
         BREAKERS,
         POISON,
+        EXPORTERS,
+        RECORDINGS,
     ],
     ids=lambda states: states[0],
 )
@@ -100,7 +105,7 @@ def test_states_of_a_kind_differ_in_shape(states: tuple[str, ...]) -> None:
 
 def test_every_state_has_a_colour_and_a_shape(theme: Theme) -> None:
     shown = (*WORKER_STATES, *SENTINEL_STATES, *MISSION_STATES, *POOL_STATES, *BREAKERS, *POISON)
-    for state in (*shown, "open"):
+    for state in (*shown, *EXPORTERS, *RECORDINGS, "open"):
         assert f"state.{state}" in theme.colors
         assert state in SHAPES
     for priority in PRIORITIES:
