@@ -1,139 +1,72 @@
 """Spans and events of user code: in a worker they travel back to the engine with the result.
 
 Light (no gRPC, no numpy) and cheap when the trace is not sampled. Outside of a command, `span` and
-`event` do nothing: there is no trace to belong to.
+`event` do nothing: there is no trace to belong to. Spans of libraries that OpenTelemetry
+instruments are in the same trace: see citadel.otel.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Generator
+import contextvars
+import functools
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
-from citadel.trace import SpanContext, new_span_id
-from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR, STATUS_UNSET
+from citadel.local_span import MAX_EVENTS, MAX_SPANS, Kind, LocalSpan, Scope
+from citadel.trace import SpanContext
 
-MAX_SPANS = 4_096
-"""Spans that one command may record; more are counted as an attribute of the command's own span."""
-MAX_EVENTS = 128
-"""Events that one span keeps."""
-_MASK64 = 2**64 - 1
+__all__ = (
+    "MAX_EVENTS",
+    "MAX_SPANS",
+    "LocalSpan",
+    "Scope",
+    "carried",
+    "command",
+    "current",
+    "event",
+    "headers",
+    "span",
+    "traced",
+    "traceparent",
+)
 
-
-@dataclass(slots=True, kw_only=True)
-class Scope:
-    """What the spans of one command have in common, and the spans that ended."""
-
-    source: str
-    service: str
-    pool: str = ""
-    mission: str = ""
-    mission_class: str = ""
-    sentinel: str = ""
-    kept: bool = True
-    """Whether the trace is kept for sure; otherwise others need not keep it."""
-    rows: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
-    dropped: int = 0
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class LocalSpan:
-    """A span of user code."""
+class Bridge(Protocol):
+    """How another tracing library's notion of the current span is kept in step with ours."""
 
-    __slots__ = (
-        "_events",
-        "_message",
-        "_scope",
-        "_source",
-        "_start_ns",
-        "_status",
-        "attributes",
-        "context",
-        "name",
-        "parent",
-    )
+    def entered(self, context: SpanContext) -> object:
+        """Our span is the current one; returns what `left` needs."""
+        ...
 
-    def __init__(
-        self,
-        scope: Scope,
-        parent: SpanContext,
-        name: str,
-        attributes: dict[str, Any],
-        source: str,
-    ) -> None:
-        self._scope = scope
-        self._source = source
-        self.parent = parent
-        self.context = SpanContext(
-            parent.trace_id, new_span_id(), parent.sampled, parent.trace_state
-        )
-        self.name = name
-        self.attributes = attributes
-        self._events: list[dict[str, Any]] = []
-        self._status = STATUS_UNSET
-        self._message = ""
-        self._start_ns = time.time_ns()
+    def left(self, token: object) -> None:
+        """It is no more."""
+        ...
 
-    def set(self, key: str, value: str | float | bool) -> None:
-        """Sets an attribute."""
-        self.attributes[key] = value
-
-    def event(self, name: str, **attributes: Any) -> None:
-        """Adds an event."""
-        if len(self._events) < MAX_EVENTS:
-            self._events.append({"time_ns": time.time_ns(), "name": name, "attributes": attributes})
-
-    def error(self, error: BaseException) -> None:
-        """Ends up with status ERROR."""
-        self._status = STATUS_ERROR
-        kind = type(error).__qualname__
-        self.attributes["error.type"] = kind
-        try:
-            text = str(error)
-        except Exception:  # noqa: BLE001 - a user's exception may not even have a text
-            text = "(its text cannot be read)"
-        self._message = text
-        self.event("exception", **{"exception.type": kind, "exception.message": text})
-
-    def end(self) -> None:
-        """Adds the span to what its scope has recorded."""
-        scope, trace_id = self._scope, self.context.trace_id
-        if len(scope.rows) >= MAX_SPANS:
-            scope.dropped += 1
-            return
-        scope.rows.append(
-            (
-                trace_id >> 64,
-                trace_id & _MASK64,
-                self.context.span_id,
-                self.parent.span_id,
-                self._start_ns,
-                time.time_ns(),
-                KIND_INTERNAL,
-                self._status,
-                self.name,
-                self._source,
-                scope.service,
-                scope.mission,
-                scope.mission_class,
-                scope.sentinel,
-                scope.pool,
-                json.dumps(self.attributes, default=str),
-                json.dumps(self._events, default=str) if self._events else "[]",
-                "[]",
-                self._message,
-                self.context.trace_state,
-                0,
-            )
-        )
+    def inner(self, context: SpanContext) -> SpanContext | None:
+        """That library's current span, when it is below ours."""
+        ...
 
 
+_bridges: list[Bridge] = []
+"""None, or the one of OpenTelemetry."""
+_looked: list[bool] = []
+"""Whether OpenTelemetry was looked for: it need be once."""
 _scope: ContextVar[tuple[Scope, SpanContext, LocalSpan | None] | None] = ContextVar(
     "citadel_scope", default=None
 )
+
+
+def connect_bridge(bridge: Bridge) -> None:
+    """From now on both libraries know each other's spans."""
+    _bridges[:] = [bridge]
 
 
 @contextmanager
@@ -150,25 +83,72 @@ def command(name: str, parent: SpanContext | None, scope: Scope) -> Generator[Lo
         finally:
             _scope.reset(token)
         return
+    if not _looked and "opentelemetry.trace" in sys.modules:
+        _connect_opentelemetry()
     span_ = LocalSpan(scope, parent, name, {}, scope.source)
     with _entered(scope, span_):
-        yield span_
+        try:
+            yield span_
+        finally:
+            scope.open.pop(span_.context.span_id, None)
+            scope.finish()
 
 
 @contextmanager
-def span(name: str, **attributes: Any) -> Generator[LocalSpan | None]:
-    """A span below the current one; None outside of a sampled command."""
+def span(
+    name: str, /, *, kind: Kind = "internal", links: Sequence[SpanContext] = (), **attributes: Any
+) -> Generator[LocalSpan | None]:
+    """A span below the current one; None outside of a sampled command.
+
+    Args:
+        name: what is done; of few different values.
+        kind: OTel's: internal, server, client, producer, consumer.
+        links: spans of other traces that it has to do with.
+        attributes: of OTel's types; others become their text.
+    """
     found = _scope.get()
-    if found is None:
+    if found is None or not found[1].sampled:
         yield None
         return
     scope, parent, _ = found
-    if not parent.sampled:
-        yield None
-        return
-    span_ = LocalSpan(scope, parent, name, attributes, "user")
+    for bridge in _bridges:
+        parent = bridge.inner(parent) or parent
+    span_ = LocalSpan(scope, parent, name, attributes, "user", kind=kind, links=links)
     with _entered(scope, span_):
         yield span_
+
+
+def traced(name: str = "", **attributes: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: each call of the function, sync or async, is a span; by default its name."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        shown = name or function.__qualname__
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with span(shown, **attributes):
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        async def call_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with span(shown, **attributes):
+                return await function(*args, **kwargs)  # type: ignore[misc]
+
+        return call_async if inspect.iscoroutinefunction(function) else call  # type: ignore[return-value]
+
+    return decorate
+
+
+def carried(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, to be called in another thread: its spans are below the span of here."""
+    context = contextvars.copy_context()
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        # A copy, since a context can be entered by one thread at a time.
+        return context.copy().run(function, *args, **kwargs)
+
+    return call
 
 
 def event(name: str, **attributes: Any) -> None:
@@ -181,7 +161,18 @@ def event(name: str, **attributes: Any) -> None:
 def current() -> SpanContext | None:
     """The context of the current span."""
     found = _scope.get()
-    return found[1] if found else None
+    if found is None:
+        return None
+    context = found[1]
+    for bridge in _bridges:
+        context = bridge.inner(context) or context
+    return context
+
+
+def current_scope() -> Scope | None:
+    """What the command that runs here has recorded; None outside of a sampled one."""
+    found = _scope.get()
+    return found[0] if found is not None and found[1].sampled else None
 
 
 def traceparent() -> str:
@@ -194,11 +185,10 @@ def headers() -> dict[str, str]:
 
     Empty outside of a trace. Entries of other vendors are handed on as they came.
     """
-    found = _scope.get()
-    if found is None:
+    found, context = _scope.get(), current()
+    if found is None or context is None:
         return {}
-    scope, context, _ = found
-    leaving = SpanContext(context.trace_id, context.span_id, context.sampled and scope.kept)
+    leaving = SpanContext(context.trace_id, context.span_id, context.sampled and found[0].kept)
     made = {"traceparent": leaving.traceparent()}
     if context.trace_state:
         made["tracestate"] = context.trace_state
@@ -208,11 +198,25 @@ def headers() -> dict[str, str]:
 @contextmanager
 def _entered(scope: Scope, span_: LocalSpan) -> Generator[None]:
     token: Token[Any] = _scope.set((scope, span_.context, span_))
+    theirs = [(bridge, bridge.entered(span_.context)) for bridge in _bridges]
     try:
         yield
+    except GeneratorExit:  # a generator that nobody reads on, or let go of: no error
+        raise
     except BaseException as error:
         span_.error(error)
         raise
     finally:
+        for bridge, entered in theirs:
+            bridge.left(entered)
         _scope.reset(token)
         span_.end()
+
+
+def _connect_opentelemetry() -> None:
+    """Once it is imported here; where its SDK is not installed, nothing records its spans."""
+    _looked.append(True)
+    if importlib.util.find_spec("opentelemetry.sdk") is not None:
+        from citadel import otel  # noqa: PLC0415 - most workers never need it
+
+        otel.install()
