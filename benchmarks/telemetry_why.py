@@ -31,7 +31,7 @@ CHUNK = 10_000
 def run(rounds: int = 9) -> list[Ratio]:
     """One row."""
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
-        log, store = DecisionLog(Path(folder) / "decisions"), SpanStore(Path(folder) / "spans.db")
+        log, store = DecisionLog(Path(folder) / "decisions"), SpanStore(Path(folder) / "spans")
         ids = random.Random(7)
         dropped = runner.run(_drop(log))
         stored = runner.run(_keep(store))

@@ -269,7 +269,9 @@ async def _state(
             lambda: recorder.event(name, severity="error", message=text, context=None)
         )
 
-    spans = SpanStore(folder / "spans.db", on_trouble=trouble)
+    spans = SpanStore(
+        folder / "spans", telemetry.retention, on_trouble=trouble, on_lost=recorder.lost
+    )
     stack.push_async_callback(asyncio.to_thread, spans.close)
     recorder.keep_in(spans)
     if spans.set_aside:

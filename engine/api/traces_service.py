@@ -67,7 +67,7 @@ class TracesServicer:
             raise NotFound(
                 f"there is no trace {request.trace_id}",
                 subject=request.trace_id,
-                remedy="It was sampled out, is older than the store, or never was",
+                remedy=f"Ask why: citadel why {request.trace_id}",
             )
         return Trace(spans=pack("span", rows), truncated=truncated)
 

@@ -119,22 +119,23 @@ def test_operates_an_engine_and_survives_its_loss(
         assert app.wait(timeout=30) == 0
 
 
+def spans_of_surveys(path: Path) -> int:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        query = "SELECT count(*) FROM span WHERE name = 'run survey_file'"
+        try:
+            return connection.execute(query).fetchone()[0]
+        except sqlite3.OperationalError:  # the engine has not made its tables yet
+            return 0
+
+
 def test_embedded_engine_does_real_work_and_ends_with_the_window(
     screen: Screen, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
     with window(screen, tmp_path, "--data-dir", str(data)) as app:
-        spans = data / "spans.db"
 
         def surveyed() -> int:
-            if not spans.exists():
-                return 0
-            with closing(sqlite3.connect(f"{spans.as_uri()}?mode=ro", uri=True)) as connection:
-                query = "SELECT count(*) FROM span WHERE name = 'run survey_file'"
-                try:
-                    return connection.execute(query).fetchone()[0]
-                except sqlite3.OperationalError:  # the engine has not made its tables yet
-                    return 0
+            return sum(map(spans_of_surveys, (data / "spans").glob("*.db")))
 
         until("files surveyed by workers", lambda: surveyed() >= 20)
         children = psutil.Process(app.pid).children(recursive=True)

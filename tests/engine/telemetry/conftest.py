@@ -33,7 +33,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., SpanStore]]:
     stores: list[SpanStore] = []
 
     def make(path: Path | None = None, **options: object) -> SpanStore:
-        stores.append(SpanStore(path or tmp_path / "spans.db", **options))  # type: ignore[arg-type]
+        stores.append(SpanStore(path or tmp_path / "spans", **options))  # type: ignore[arg-type]
         return stores[-1]
 
     yield make

@@ -5,9 +5,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,49 +14,16 @@ from hypothesis import strategies as st
 
 from citadel.errors import BadConfig, DeadlineExceeded, NotReady
 from citadel.query import parse
+from engine.telemetry import span_files
 from engine.telemetry import store as module
+from engine.telemetry.encode import Row
 from engine.telemetry.recorder import Recorder
 from engine.telemetry.sampling import Sampler
+from engine.telemetry.span_writer import SpanWriter
 from engine.telemetry.store import SpanStore
+from tests.engine.telemetry.span_rows import BIG, MS, found, span, trace_id
 
 Open = Callable[..., SpanStore]
-MS = 1_000_000
-BIG = 2**64 - 1
-
-
-def span(trace: int, **changes: Any) -> tuple[Any, ...]:
-    values: dict[str, Any] = {
-        "trace_hi": trace,
-        "trace_lo": BIG - trace,
-        "span_id": BIG,
-        "parent_id": 0,
-        "start_ns": trace * 1_000 * MS,
-        "end_ns": trace * 1_000 * MS + 5 * MS,
-        "kind": 1,
-        "status": 0,
-        "name": "root",
-        "source": "engine",
-        "service": "",
-        "mission": "",
-        "mission_class": "",
-        "sentinel": "",
-        "pool": "",
-        "attributes": "{}",
-        "events": "[]",
-        "links": "[]",
-        "status_message": "",
-        "trace_state": "",
-        "threshold": 0,
-    }
-    return tuple((values | changes).values())
-
-
-def trace_id(trace: int) -> int:
-    return trace << 64 | BIG - trace
-
-
-async def found(store: SpanStore, text: str, **options: Any) -> list[int]:
-    return [row[0] for row in await store.search(parse(text), **options)]
 
 
 async def test_spans_come_back_as_they_were(store: SpanStore) -> None:
@@ -166,7 +132,7 @@ spans = st.lists(
 def test_a_filter_finds_what_a_loop_finds(
     tmp_path: Path, rows: list[tuple[int, int, str, int]]
 ) -> None:
-    path = tmp_path / f"{abs(hash(tuple(rows)))}-{len(list(tmp_path.iterdir()))}" / "spans.db"
+    path = tmp_path / f"{abs(hash(tuple(rows)))}-{len(list(tmp_path.iterdir()))}" / "spans"
     asyncio.run(_compare(path, rows))
 
 
@@ -207,15 +173,18 @@ async def test_a_full_queue_drops_and_the_ledger_knows(
 ) -> None:
     monkeypatch.setattr(module, "QUEUE_BATCHES", 2)
     blocked, go = threading.Event(), threading.Event()
-    real = module._write_batch
 
-    def slow(connection: sqlite3.Connection, batch: Any) -> None:
-        blocked.set()
-        assert go.wait(20)
-        real(connection, batch)
+    class Slow(SpanWriter):
+        def write(self, rows: Sequence[Row]) -> None:
+            blocked.set()
+            assert go.wait(20)
+            super().write(rows)
 
-    monkeypatch.setattr(module, "_write_batch", slow)
-    store, recorder = opened(), Recorder(Sampler([]))
+    lost: list[tuple[set[int], str]] = []
+    store = opened(
+        open_writer=Slow, on_lost=lambda ids, cause, _: lost.append((set(ids), str(cause)))
+    )
+    recorder = Recorder(Sampler([]))
     recorder.keep_in(store)
     for _ in range(5):
         recorder.span("s", root=True).end()
@@ -224,6 +193,7 @@ async def test_a_full_queue_drops_and_the_ledger_knows(
             assert await asyncio.to_thread(blocked.wait, 20)
     before = recorder.ledger()
     assert before.dropped["store_full"] == 2
+    assert [(len(ids), cause) for ids, cause in lost] == [(1, "store_full")] * 2
     assert (before.kept, before.in_flight) == (0, 3)
     go.set()
     await store.flush()
@@ -251,29 +221,35 @@ async def test_a_batch_that_cannot_be_written_is_lost_by_name_and_no_other(opene
     assert recorder.ledger().dropped["store_failed"] == 1
 
 
-class SmallDisk(SpanStore):
-    """A store that SQLite itself stops from growing: the same error as a full disk."""
+class SmallDisk(SpanWriter):
+    """A file that SQLite itself stops from growing: the same error as a full disk."""
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = super()._connect()
-        connection.execute("PRAGMA max_page_count = 24")
-        return connection
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.connection.execute("PRAGMA max_page_count = 30")
 
 
 async def test_a_full_disk_is_counted_and_survived(tmp_path: Path) -> None:
     told: list[str] = []
-    store = SmallDisk(tmp_path / "spans.db", on_trouble=lambda _, text: told.append(text))
+    lost: list[int] = []
+    store = SpanStore(
+        tmp_path / "spans",
+        on_trouble=lambda _, text: told.append(text),
+        on_lost=lambda ids, cause, by: lost.extend(ids),
+        open_writer=SmallDisk,
+    )
     big = json.dumps({"a": "x" * 60_000})
     try:
         store.write([span(1)])
         await store.flush()
-        store.write([span(2, attributes=big, span_id=n) for n in range(1, 9)])
+        store.write([span(2, attributes=f"{big} {n}", span_id=n) for n in range(1, 9)])
         await store.flush()
         store.write([span(3)])
         await store.flush()
         assert await found(store, "") == [3, 1]
         assert (store.written, store.lost) == (2, 8)
         assert "full" in told[0]
+        assert lost == [trace_id(2)]
         assert store.set_aside is None
     finally:
         store.close()
@@ -283,11 +259,11 @@ async def test_a_full_disk_is_counted_and_survived(tmp_path: Path) -> None:
 async def test_a_corrupt_file_is_set_aside_and_a_fresh_one_begun(
     opened: Open, tmp_path: Path, damage: str
 ) -> None:
-    path = tmp_path / "spans.db"
-    first = SpanStore(path)
+    folder = tmp_path / "spans"
+    first = SpanStore(folder)
     first.write([span(n, span_id=n) for n in range(1, 500)])
-    await first.flush()
     first.close()
+    path = first.paths[-1]  # what is older than all that is kept is in the oldest day
     content = bytearray(path.read_bytes())
     if damage == "text":
         content = bytearray(b"this is no database, it is a text of some length\n" * 100)
@@ -297,7 +273,7 @@ async def test_a_corrupt_file_is_set_aside_and_a_fresh_one_begun(
         content[4096 : len(content)] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
     told: list[str] = []
-    store = opened(path, on_trouble=lambda name, text: told.append(name))
+    store = opened(folder, on_trouble=lambda name, text: told.append(name))
     store.write([span(7)])
     await store.flush()
     if damage == "pages":  # found out by the writer: that batch is lost, and counted so
@@ -312,13 +288,14 @@ async def test_a_corrupt_file_is_set_aside_and_a_fresh_one_begun(
 
 
 async def test_damage_that_a_reader_finds_is_told_and_mended(opened: Open, tmp_path: Path) -> None:
-    path = tmp_path / "spans.db"
-    first = SpanStore(path)
+    folder = tmp_path / "spans"
+    first = SpanStore(folder)
     first.write([span(n, span_id=n) for n in range(1, 500)])
     first.close()
+    path = first.paths[-1]  # what is older than all that is kept is in the oldest day
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    store = opened(path)
+    store = opened(folder)
     with pytest.raises(NotReady, match="damaged"):
         await store.search(None)
     await store.flush()
@@ -329,20 +306,23 @@ async def test_damage_that_a_reader_finds_is_told_and_mended(opened: Open, tmp_p
 
 
 def test_a_database_of_a_newer_citadel_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "spans.db"
+    folder = tmp_path / "spans"
+    folder.mkdir()
+    path = folder / "2026-01-01.db"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(BadConfig, match="newer Citadel") as caught:
-        SpanStore(path)
-    assert str(path) in caught.value.subject
+        SpanStore(folder)
+    assert str(folder) in caught.value.subject
+    assert path.name in str(caught.value)
     assert path.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadConfig, match="cannot be written") as caught:
-        SpanStore(tmp_path / "file" / "spans.db")
+        SpanStore(tmp_path / "file" / "spans")
     assert str(tmp_path / "file") in caught.value.subject
     assert "--data-dir" in caught.value.remedy
 
@@ -351,28 +331,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(BadConfig, match="cannot be written"):
-        SpanStore(tmp_path / "spans.db")
-
-
-async def test_retention_deletes_whole_traces_oldest_first(opened: Open) -> None:
-    store = opened(retain_spans=30)
-    for number in range(1, 21):
-        store.write([span(number, span_id=n) for n in range(1, 6)])
-        await store.flush()
-    kept = await store.search(None)
-    assert [row[0] for row in kept] == sorted((row[0] for row in kept), reverse=True)
-    assert kept[0][0] == 20
-    for row in kept:
-        rows, _ = await store.get(row[0] << 64 | row[1])
-        assert len(rows) == row[5] == 5
-    assert sum(row[5] for row in kept) <= 60
+        SpanStore(tmp_path / "spans")
 
 
 async def test_a_search_that_takes_too_long_is_stopped(
     store: SpanStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "READ_SECONDS", -1.0)
-    monkeypatch.setattr(module, "_STEPS", 1)
+    monkeypatch.setattr(span_files, "READ_SECONDS", -1.0)
+    monkeypatch.setattr(span_files, "_STEPS", 1)
     store.write([span(n) for n in range(1, 50)])
     await store.flush()
     with pytest.raises(DeadlineExceeded, match="longer than"):
@@ -380,11 +346,11 @@ async def test_a_search_that_takes_too_long_is_stopped(
 
 
 async def test_what_was_queued_is_written_before_the_end(tmp_path: Path) -> None:
-    store = SpanStore(tmp_path / "spans.db")
+    store = SpanStore(tmp_path / "spans")
     for number in range(1, 101):
         store.write([span(number)])
     store.close()
     store.close()
-    again = SpanStore(tmp_path / "spans.db")
+    again = SpanStore(tmp_path / "spans")
     assert len(await again.search(None, limit=1_000)) == 100
     again.close()
