@@ -104,6 +104,11 @@ class RoomClock:
             self._frozen_ns = time_ns
             self.generation += 1
 
+    def show_moment(self, time_ns: int) -> None:
+        """Freezes the views at a moment of the past; time axes end there."""
+        self._frozen_ns = max(time_ns, 1)
+        self.generation += 1
+
     def go_live(self) -> None:
         """Catches up with all that waited, in order."""
         waiting, self._behind = self._behind, deque()

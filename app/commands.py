@@ -266,10 +266,10 @@ def span_ledger() -> Command:
     return Command(method="Traces.Ledger", request=wire.LedgerRequest(), title="Span ledger")
 
 
-def read_audit(after: int = 0, limit: int = 1000) -> Command:
-    """The audit trail after an entry, and whether its chain holds."""
+def read_audit(after: int = 0, limit: int = 1000, before: int = 0) -> Command:
+    """The audit trail between two entries, and whether its chain holds."""
     return Command(
         method="Engine.Audit",
-        request=wire.AuditRequest(after=after, limit=limit),
+        request=wire.AuditRequest(after=after, limit=limit, before=before),
         title="Read the audit trail",
     )

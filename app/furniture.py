@@ -16,6 +16,7 @@ from app.commands import CommandSink
 from app.frame import TABLE_NS, FrameClock, View
 from app.store import FleetStore
 from app.theme import Theme
+from app.views.audit import AuditDock
 from app.views.bridge import BridgeView
 from app.views.cinema import CinemaView
 from app.views.defence import DefenceView
@@ -24,7 +25,7 @@ from app.views.exporters import ExportersDock
 from app.views.fleet import FleetView
 from app.views.incidents import IncidentsDock
 from app.views.inspector import Inspector
-from app.views.logs import AuditDock, EventsDock
+from app.views.logs import EventsDock
 from app.views.sampling import SamplingDock
 from app.views.window import MainWindow
 

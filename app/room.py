@@ -140,6 +140,7 @@ class ControlRoom:
         handlers.connect_traces()
         made.defence_dock.undo_asked.connect(self.undo_last)
         made.exporters.told.connect(self.notices.say)
+        made.audit.moment_asked.connect(self.show_moment)
         self.frame = furniture.frame_clock(self.window, made, self.store, self.clock, self.now_ns)
         self.frame.watch(self.window.curtain, lambda _now: self._show_age(), ("connection",))
         self.frame.start()
@@ -163,6 +164,11 @@ class ControlRoom:
         else:
             self.clock.freeze(self.now_ns())
             self._refresh()
+
+    def show_moment(self, time_ns: int) -> None:
+        """Freezes the room with its time axes at a moment of the past."""
+        self.clock.show_moment(time_ns)
+        self._refresh()
 
     def go_live(self) -> None:
         """Catches up."""

@@ -73,15 +73,19 @@ EVENTS = (
 )
 
 
-def _change(row: Row) -> str:
-    """What an audit entry changed, in short: the leaves that differ, with their values."""
+def changes(row: Row) -> list[tuple[str, Any, Any]]:
+    """What an audit entry changed: the path of each leaf that differs, before and after."""
     before, after = _leaves(row["before"]), _leaves(row["after"])
-    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    parts = [
-        f"{key}: {_short(before.get(key))} → {_short(after.get(key))}"
-        for key in keys
-        if not key.endswith("revision")
+    return [
+        (key, before.get(key), after.get(key))
+        for key in {**before, **after}
+        if before.get(key) != after.get(key) and not key.endswith("revision")
     ]
+
+
+def _change(row: Row) -> str:
+    """The same in short, on one line."""
+    parts = (f"{key}: {_short(was)} → {_short(now)}" for key, was, now in changes(row))
     return "; ".join(parts)
 
 

@@ -259,6 +259,15 @@ class LogModel(_Columns):
             self.endInsertRows()
         return len(fresh)
 
+    def add_older(self, older: Sequence[Row]) -> None:
+        """Puts rows below the oldest one, given oldest first; the bound rises by as many."""
+        if older:
+            first = len(self._rows)
+            self.beginInsertRows(QModelIndex(), first, first + len(older) - 1)
+            self._shown += len(older)
+            self._rows.extend(reversed(older))
+            self.endInsertRows()
+
 
 class FilterModel(QSortFilterProxyModel):
     """Sorts by value and filters by text over all columns; words are all to be found."""

@@ -1,23 +1,21 @@
-"""The Events and Audit docks: logs, newest first. Main thread only."""
+"""A log as a dock, newest first, and the Events dock. Main thread only."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
-from app.commands import CommandSink, Outcome, read_audit
 from app.models import fleet
 from app.models.table import LogModel
 from app.store import FleetStore, RowLog
 from app.theme import Theme
-from app.views.labels import column_of, label, set_role
+from app.views.labels import column_of
 from app.views.tables import TablePanel
 from app.views.tracemenu import TraceMenu
 from citadel.vocabulary import SEVERITIES
-from citadel.wire.messages import AuditReply
 
 
-class _LogDock(QWidget):
+class LogDock(QWidget):
     """A table that follows a log."""
 
     chosen = Signal(object)
@@ -43,7 +41,7 @@ class _LogDock(QWidget):
         self.panel.set_theme(theme)
 
 
-class EventsDock(_LogDock):
+class EventsDock(LogDock):
     """What happened in the engine."""
 
     def __init__(self, store: FleetStore, theme: Theme) -> None:
@@ -66,36 +64,3 @@ class EventsDock(_LogDock):
         wanted = set(SEVERITIES[least:])
         self.panel.table.filtered.set_accepted(lambda row: row["severity"] in wanted)
         self.panel.show_count()
-
-
-class AuditDock(_LogDock):
-    """Who changed what, when and why; and whether the hash chain holds."""
-
-    def __init__(self, store: FleetStore, theme: Theme, sink: CommandSink) -> None:
-        super().__init__(
-            "Audit",
-            LogModel(fleet.AUDIT),
-            store.audit,
-            theme,
-            "No one has changed anything yet. Each change appears here with its reason.",
-        )
-        self._store = store
-        self._sink = sink
-        self._checked = -1
-        self.chain = label("", "muted", name="Audit chain")
-        self.panel.actions_row.addWidget(self.chain)
-
-    def refresh(self, now_ns: int) -> None:
-        """Takes in what came, and has the chain checked when it grew."""
-        super().refresh(now_ns)
-        if self._checked != self._store.audit.total and self._store.connection.live:
-            self._checked = self._store.audit.total
-            self._sink.send(read_audit(limit=1), self._on_read)
-
-    def _on_read(self, outcome: Outcome) -> None:
-        if not isinstance(outcome.reply, AuditReply):
-            self.chain.setText("chain not checked")
-            return
-        intact = outcome.reply.chain_intact
-        self.chain.setText("hash chain intact" if intact else "HASH CHAIN BROKEN")
-        set_role(self.chain, "muted" if intact else "error")

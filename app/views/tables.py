@@ -154,9 +154,15 @@ class TablePanel(QWidget):
         if sort is not None:
             self.table.setSortingEnabled(True)
             self.table.sortByColumn(*sort)
-        self.table.selectionModel().currentRowChanged.connect(lambda *_: self._on_chosen())
-        self.table.activated.connect(lambda _index: self._on_chosen())
+        self._connect()
         self.show_count()
+
+    def _connect(self) -> None:
+        # The first row is current before it is chosen: then only the selection changes.
+        selection = self.table.selectionModel()
+        selection.currentRowChanged.connect(lambda *_: self._on_chosen())
+        selection.selectionChanged.connect(lambda *_: self._on_chosen())
+        self.table.activated.connect(lambda _index: self._on_chosen())
 
     def with_menu(self, opened: Callable[[QPoint], None]) -> None:
         """Opens a menu on a right click or the menu key."""

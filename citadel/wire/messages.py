@@ -242,10 +242,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRequest:
-    """`citadel.wire.v1.AuditRequest`."""
+    """The newest entries between two, oldest first."""
 
     after: int = 0
     limit: int = 0
+    # Entries older than this one; 0: up to the newest.
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ class EngineServicer:
     async def audit(self, request: AuditRequest, call: Call) -> AuditReply:
         """Entries of the audit trail, and whether its chain holds."""
         del call
-        entries = await self.store.audit(request.after, request.limit)
+        entries = await self.store.audit(request.after, request.limit, request.before)
         return AuditReply(
             entries=pack("audit", [entry.row() for entry in entries]),
             chain_intact=await self.store.audit_intact(),

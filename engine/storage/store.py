@@ -113,8 +113,10 @@ class OperationalStore:
 
         return await self._do(write)
 
-    async def audit(self, after: int = 0, limit: int = AUDIT_PAGE) -> list[AuditEntry]:
-        """The newest entries past `after`, oldest first."""
+    async def audit(
+        self, after: int = 0, limit: int = AUDIT_PAGE, before: int = 0
+    ) -> list[AuditEntry]:
+        """The newest entries past `after`, and older than `before` unless it is 0; oldest first."""
 
         def read() -> list[AuditEntry]:
             query = (
@@ -123,6 +125,8 @@ class OperationalStore:
                 .order_by(AUDIT.c.seq.desc())
                 .limit(min(limit or AUDIT_PAGE, AUDIT_PAGE))
             )
+            if before:
+                query = query.where(AUDIT.c.seq < before)
             with self._begin() as connection:
                 found = connection.execute(query).mappings().all()
             return [AuditEntry(**row) for row in reversed(found)]
