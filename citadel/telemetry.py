@@ -14,8 +14,8 @@ import inspect
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
-from typing import Any, ParamSpec, Protocol, TypeVar
+from contextvars import ContextVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from citadel.local_span import MAX_EVENTS, MAX_SPANS, Kind, LocalSpan, Scope
 from citadel.trace import SpanContext
@@ -59,9 +59,18 @@ _bridges: list[Bridge] = []
 """None, or the one of OpenTelemetry."""
 _looked: list[bool] = []
 """Whether OpenTelemetry was looked for: it need be once."""
-_scope: ContextVar[tuple[Scope, SpanContext, LocalSpan | None] | None] = ContextVar(
-    "citadel_scope", default=None
-)
+
+
+class _Here(NamedTuple):
+    """Where code runs: in which command, in which span, and what was there before."""
+
+    scope: Scope
+    context: SpanContext
+    span: LocalSpan | None
+    outer: _Here | None
+
+
+_here: ContextVar[_Here | None] = ContextVar("citadel_here", default=None)
 
 
 def connect_bridge(bridge: Bridge) -> None:
@@ -77,11 +86,12 @@ def command(name: str, parent: SpanContext | None, scope: Scope) -> Generator[Lo
         return
     if not parent.sampled:
         # What is called from here is told so, and records nothing either.
-        token: Token[Any] = _scope.set((scope, parent, None))
+        outer = _here.get()
+        _here.set(_Here(scope, parent, None, outer))
         try:
             yield None
         finally:
-            _scope.reset(token)
+            _here.set(outer)
         return
     if not _looked and "opentelemetry.trace" in sys.modules:
         _connect_opentelemetry()
@@ -106,11 +116,11 @@ def span(
         links: spans of other traces that it has to do with.
         attributes: of OTel's types; others become their text.
     """
-    found = _scope.get()
-    if found is None or not found[1].sampled:
+    found = _here.get()
+    if found is None or not found.context.sampled:
         yield None
         return
-    scope, parent, _ = found
+    scope, parent = found.scope, found.context
     for bridge in _bridges:
         parent = bridge.inner(parent) or parent
     span_ = LocalSpan(scope, parent, name, attributes, "user", kind=kind, links=links)
@@ -153,17 +163,17 @@ def carried(function: Callable[P, R]) -> Callable[P, R]:
 
 def event(name: str, **attributes: Any) -> None:
     """An event on the current span."""
-    found = _scope.get()
-    if found is not None and found[2] is not None:
-        found[2].event(name, **attributes)
+    found = _here.get()
+    if found is not None and found.span is not None:
+        found.span.event(name, **attributes)
 
 
 def current() -> SpanContext | None:
     """The context of the current span."""
-    found = _scope.get()
+    found = _here.get()
     if found is None:
         return None
-    context = found[1]
+    context = found.context
     for bridge in _bridges:
         context = bridge.inner(context) or context
     return context
@@ -171,8 +181,8 @@ def current() -> SpanContext | None:
 
 def current_scope() -> Scope | None:
     """What the command that runs here has recorded; None outside of a sampled one."""
-    found = _scope.get()
-    return found[0] if found is not None and found[1].sampled else None
+    found = _here.get()
+    return found.scope if found is not None and found.context.sampled else None
 
 
 def traceparent() -> str:
@@ -185,10 +195,10 @@ def headers() -> dict[str, str]:
 
     Empty outside of a trace. Entries of other vendors are handed on as they came.
     """
-    found, context = _scope.get(), current()
+    found, context = _here.get(), current()
     if found is None or context is None:
         return {}
-    leaving = SpanContext(context.trace_id, context.span_id, context.sampled and found[0].kept)
+    leaving = SpanContext(context.trace_id, context.span_id, context.sampled and found.scope.kept)
     made = {"traceparent": leaving.traceparent()}
     if context.trace_state:
         made["tracestate"] = context.trace_state
@@ -197,7 +207,8 @@ def headers() -> dict[str, str]:
 
 @contextmanager
 def _entered(scope: Scope, span_: LocalSpan) -> Generator[None]:
-    token: Token[Any] = _scope.set((scope, span_.context, span_))
+    here = _Here(scope, span_.context, span_, _here.get())
+    _here.set(here)
     theirs = [(bridge, bridge.entered(span_.context)) for bridge in _bridges]
     try:
         yield
@@ -207,10 +218,20 @@ def _entered(scope: Scope, span_: LocalSpan) -> Generator[None]:
         span_.error(error)
         raise
     finally:
-        for bridge, entered in theirs:
-            bridge.left(entered)
-        _scope.reset(token)
+        if _is_within(here):
+            # Otherwise it was let go of, and collected when something else was running.
+            for bridge, entered in theirs:
+                bridge.left(entered)
+            _here.set(here.outer)
         span_.end()
+
+
+def _is_within(here: _Here) -> bool:
+    """Whether code runs there, or in a span that was begun there and never ended."""
+    current = _here.get()
+    while current is not None and current is not here:
+        current = current.outer
+    return current is not None
 
 
 def _connect_opentelemetry() -> None:

@@ -181,3 +181,13 @@ def test_below_a_trace_that_is_not_sampled_headers_say_so(scope: Scope) -> None:
         assert telemetry.headers() == {"traceparent": unsampled.traceparent()}
     assert telemetry.headers() == {}
     assert not scope.rows
+
+
+def test_a_span_that_is_let_go_of_later_does_not_change_where_others_are(scope: Scope) -> None:
+    with telemetry.command("first", PARENT, scope):
+        left = telemetry.span("left")
+        left.__enter__()
+    with telemetry.command("second", PARENT, scope) as second:
+        left.__exit__(None, None, None)
+        assert telemetry.current() == second.context  # type: ignore[union-attr]
+    assert telemetry.current() is None
