@@ -1,7 +1,7 @@
 """Spans and events of user code: in a worker they travel back to the engine with the result.
 
 Light (no gRPC, no numpy) and cheap when the trace is not sampled. Outside of a command, `span` and
-`event` do nothing: there is no trace to belong to. Spans of libraries that OpenTelemetry
+`event` do nothing, until `export` says where this program's own traces are to be sent. Spans of libraries that OpenTelemetry
 instruments are in the same trace: see citadel.otel.
 """
 
@@ -12,13 +12,16 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from citadel.local_span import MAX_EVENTS, MAX_SPANS, Kind, LocalSpan, Scope
 from citadel.trace import SpanContext
+
+if TYPE_CHECKING:
+    from citadel.otlp.program import Export
 
 __all__ = (
     "MAX_EVENTS",
@@ -29,6 +32,7 @@ __all__ = (
     "command",
     "current",
     "event",
+    "export",
     "headers",
     "span",
     "traced",
@@ -69,6 +73,9 @@ class _Here(NamedTuple):
     span: LocalSpan | None
     outer: _Here | None
 
+
+outside: Callable[[], tuple[Scope, SpanContext]] | None = None
+"""Where spans belong that no command is around; None: nowhere. Set by `export`."""
 
 _here: ContextVar[_Here | None] = ContextVar("citadel_here", default=None)
 
@@ -117,6 +124,8 @@ def span(
         attributes: of OTel's types; others become their text.
     """
     found = _here.get()
+    if found is None and outside is not None:
+        found = _Here(*outside(), None, None)
     if found is None or not found.context.sampled:
         yield None
         return
@@ -203,6 +212,58 @@ def headers() -> dict[str, str]:
     if context.trace_state:
         made["tracestate"] = context.trace_state
     return made
+
+
+def export(
+    preset: str = "otlp",
+    *,
+    api_key: str = "",
+    endpoint: str = "",
+    protocol: str = "",
+    headers: Mapping[str, str] | None = None,
+    compression: str = "",
+    signals: Iterable[str] = (),
+    timeout: float = 0.0,
+    queue_limit: int = 0,
+    service: str = "",
+    attributes: Mapping[str, Any] | None = None,
+    **options: str,
+) -> Export:
+    """From now on this program's spans outside of an engine's commands are sent by OTLP.
+
+    Args:
+        preset: otlp, honeycomb, datadog, grafana, phoenix, mlflow (see citadel/otlp/presets.py).
+        api_key: for the preset's header; "env:NAME" is the header's value, read when it is sent.
+        endpoint: a URL; "": the preset's, or this machine.
+        protocol: http/protobuf or grpc; "": the preset's usual one.
+        headers: sent along; "env:NAME" as above.
+        compression: gzip (the default) or none.
+        signals: a program has traces.
+        timeout: seconds of one request; 0: 10.
+        queue_limit: spans that may wait; 0: 65,536.
+        service: "": OTEL_SERVICE_NAME, or the program's name.
+        attributes: more of the resource.
+        options: of the preset: dataset, host; site; zone, instance; project; experiment.
+
+    Raises:
+        CitadelError: that makes no sense, or what the protocol needs is not installed.
+    """
+    from citadel.otlp import program  # noqa: PLC0415 - workers and clients do not pay for it
+
+    return program.export(
+        preset,
+        service=service,
+        attributes=attributes,
+        signals=signals,
+        api_key=api_key,
+        endpoint=endpoint,
+        protocol=protocol,
+        headers=headers,
+        compression=compression,
+        timeout=timeout,
+        queue_limit=queue_limit,
+        options=options,
+    )
 
 
 @contextmanager
