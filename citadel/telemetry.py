@@ -1,8 +1,8 @@
 """Spans and events of user code: in a worker they travel back to the engine with the result.
 
 Light (no gRPC, no numpy) and cheap when the trace is not sampled. Outside of a command, `span` and
-`event` do nothing, until `export` says where this program's own traces are to be sent. Spans of libraries that OpenTelemetry
-instruments are in the same trace: see citadel.otel.
+`event` do nothing, until `export` says where this program's own traces are to be sent. Spans of
+libraries that OpenTelemetry instruments are in the same trace: see citadel.otel.
 """
 
 from __future__ import annotations
