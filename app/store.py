@@ -154,6 +154,8 @@ class FleetStore:
         self.connection = ConnectionState()
         self.generation: dict[str, int] = dict.fromkeys((*STREAMED, "connection"), 0)
         self.received_rows = 0
+        self.received: dict[str, int] = dict.fromkeys(STREAMED, 0)
+        """Rows that came, by topic."""
         self._last_audit = 0
         self._columns: dict[str, Callable[[Table], None]] = {
             "span": self.spans.append,
@@ -198,6 +200,7 @@ class FleetStore:
         self.sentinel_history.clear()
         self.sampling = self.defense = None
         self._last_audit = 0
+        self.received = dict.fromkeys(STREAMED, 0)
         self.apply(snapshot)
         for topic in self.generation:
             self.touch(topic)
@@ -208,6 +211,7 @@ class FleetStore:
             count = _length(table)
             if count and topic in self.generation:
                 self.received_rows += count
+                self.received[topic] += count
                 if topic in self._columns:
                     self._columns[topic](table)
                 else:

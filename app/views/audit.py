@@ -125,8 +125,8 @@ class AuditDock(LogDock):
             store.audit,
             theme,
             "No one has changed anything yet. Each change appears here with its reason.",
+            store,
         )
-        self._store = store
         self._sink = sink
         self._checked = -1
         self._oldest = 0

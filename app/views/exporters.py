@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 from app.commands import CommandSink, Outcome
 from app.exportcommands import list_exporters, pause_exporter, remove_exporter, try_exporter
 from app.models.exports import EXPORTERS, drops
+from app.models.ledger import of_state
 from app.models.table import TableModel
 from app.notices import Notice
 from app.store import FleetStore, Row
@@ -64,6 +65,7 @@ class ExportersDock(QWidget):
         rows = self._store.exporters
         self.model.set_rows(dict(rows), now_ns)
         self.panel.show_count()
+        self.panel.show_ledger(of_state(self._store, "exporter", len(self._store.exporters)))
         revisions = {name: row["revision"] for name, row in rows.items()}
         if revisions != self._revisions and self._store.connection.live:
             self._revisions = revisions

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from app.commands import CommandSink
 from app.exportcommands import remove_recording, start_recording, stop_recording
 from app.models.exports import RECORDINGS
+from app.models.ledger import of_state
 from app.models.table import TableModel
 from app.store import FleetStore, Row
 from app.theme import Theme
@@ -59,6 +60,7 @@ class IncidentsDock(QWidget):
         """Shows the recordings as they are."""
         self.model.set_rows(dict(self._store.recordings), now_ns)
         self.panel.show_count()
+        self.panel.show_ledger(of_state(self._store, "recording", len(self._store.recordings)))
         self._show_enabled()
 
     def set_theme(self, theme: Theme) -> None:

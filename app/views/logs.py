@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
-from app.models import fleet
+from app.models import fleet, ledger
 from app.models.table import LogModel
 from app.store import FleetStore, RowLog
 from app.theme import Theme
@@ -20,11 +20,14 @@ class LogDock(QWidget):
 
     chosen = Signal(object)
 
-    def __init__(self, title: str, model: LogModel, log: RowLog, theme: Theme, empty: str) -> None:
+    def __init__(
+        self, title: str, model: LogModel, log: RowLog, theme: Theme, empty: str, store: FleetStore
+    ) -> None:
         super().__init__()
         self.setAccessibleName(title)
         self.model = model
         self._log = log
+        self._store = store
         model.setParent(self)
         self.panel = TablePanel(title, model, theme, empty=empty, heading=False)
         self.panel.activated.connect(self.chosen)
@@ -35,6 +38,8 @@ class LogDock(QWidget):
         """Takes in what came."""
         self.model.follow(self._log, now_ns)
         self.panel.show_count()
+        shown = self.panel.table.filtered.rowCount()
+        self.panel.show_ledger(ledger.of_log(self._store, self._log, shown))
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
@@ -52,6 +57,7 @@ class EventsDock(LogDock):
             theme,
             "Nothing has happened yet. Starts, crashes, commands that fail, and what workers print "
             "appear here.",
+            store,
         )
         self.menu = TraceMenu(self.panel.table)
         self.severity = QComboBox()

@@ -17,11 +17,13 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
+from app.models.ledger import Ledger
 from app.models.table import FilterModel, LogModel, TableModel, held
 from app.store import Row
 from app.theme import GRID_PX, Theme
 from app.views.cells import StateDelegate
 from app.views.labels import column_of, label, row_of
+from app.views.ledgercorner import LedgerCorner
 
 ROW_PX = 28
 
@@ -133,9 +135,13 @@ class TablePanel(QWidget):
         self.filter.setClearButtonEnabled(True)
         self.filter.setMaximumWidth(200)
         self.filter.textChanged.connect(self._on_filter)
+        self.ledger = LedgerCorner(title, theme)
+        self.ledger.hide()
         self.actions_row = row_of(spacing=GRID_PX // 2)
         self.bar = QWidget()
-        self.bar.setLayout(row_of(self.heading, self.count, 1, self.actions_row, self.filter))
+        self.bar.setLayout(
+            row_of(self.heading, self.count, self.ledger, 1, self.actions_row, self.filter)
+        )
         if heading:
             self.bar.setContentsMargins(12, 6, GRID_PX, 6)
         self._empty_text = label(empty, "muted", wrap=True)
@@ -144,18 +150,21 @@ class TablePanel(QWidget):
         self._empty_rows = column_of(1, self._empty_text, 1, margin=24, spacing=16)
         self.empty.setLayout(self._empty_rows)
         self._offers_words = bool(empty)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        if heading:
-            layout.addWidget(self.bar)
-        layout.addWidget(self.table, 1)
-        layout.addWidget(self.empty, 1)
+        self._lay_out()
         if sort is not None:
             self.table.setSortingEnabled(True)
             self.table.sortByColumn(*sort)
         self._connect()
         self.show_count()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        if self._heading:
+            layout.addWidget(self.bar)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.empty, 1)
 
     def _connect(self) -> None:
         # The first row is current before it is chosen: then only the selection changes.
@@ -189,6 +198,12 @@ class TablePanel(QWidget):
         """Takes other colours."""
         self.table.delegate.theme = theme
         self.table.viewport().update()
+        self.ledger.set_theme(theme)
+
+    def show_ledger(self, ledger: Ledger) -> None:
+        """Shows what the table was sent, keeps and dropped."""
+        self.ledger.show_ledger(ledger)
+        self.ledger.show()
 
     def _on_filter(self, text: str) -> None:
         self.table.filtered.set_filter(text)

@@ -29,11 +29,13 @@ from typing_extensions import override
 
 from app import figures
 from app.models.evidence import excerpt_pieces, reason_text
+from app.models.ledger import of_log
 from app.models.table import ColumnSpec, FilterModel, Index, LogModel, held
 from app.store import FleetStore, Row
 from app.style import mono_font
 from app.theme import Theme, mix
 from app.views.labels import label, row_of
+from app.views.ledgercorner import LedgerCorner
 from app.views.shapes import state_pixmap
 from app.views.tracemenu import TraceMenu
 
@@ -188,7 +190,8 @@ class VerdictStream(QWidget):
         self.count = label("", "muted", name="Verdicts: how many")
         self.empty = label("No verdicts of this kind yet.", "muted", wrap=True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        bar = row_of(label("Verdicts", "heading"), self.count, 1, self.which)
+        self.ledger = LedgerCorner("Verdicts", theme)
+        bar = row_of(label("Verdicts", "heading"), self.count, self.ledger, 1, self.which)
         bar.setContentsMargins(12, 6, 8, 6)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -206,11 +209,13 @@ class VerdictStream(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
         self.delegate.theme = theme
+        self.ledger.set_theme(theme)
         self.list.viewport().update()
 
     def _show_count(self) -> None:
         shown, there = self.filtered.rowCount(), self._store.verdicts.total
         self.count.setText(f"{shown:,} of {there:,}")
+        self.ledger.show_ledger(of_log(self._store, self._store.verdicts, shown))
         self.list.setVisible(shown > 0)
         self.empty.setVisible(shown == 0)
         self.empty.setText(

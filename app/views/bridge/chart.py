@@ -8,13 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
+from app.models.ledger import Ledger
 from app.theme import GRID_PX, Theme
 from app.views.bridge.marks import TOKENS
 from app.views.bridge.timeaxis import SECOND, TimeAxis
+from app.views.ledgercorner import HEIGHT_PX, LedgerCorner
 from app.views.shapes import draw_state
 
 TITLE_PX = 28
@@ -45,10 +56,24 @@ class Panel(QWidget):
         self.setAccessibleName(title)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
+        self.ledger = LedgerCorner(title, theme, mark_only=True)
+        self.ledger.setParent(self)
+        self.ledger.hide()
+
+    def show_ledger(self, ledger: Ledger) -> None:
+        """Shows what the panel was sent, keeps and merges for drawing."""
+        self.ledger.show_ledger(ledger)
+        self.ledger.show()
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.ledger.move(self.width() - self.ledger.width() - 6, (TITLE_PX - HEIGHT_PX) // 2)
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
         self.theme = theme
+        self.ledger.set_theme(theme)
         self.update()
 
     def body(self) -> QRectF:
@@ -65,6 +90,8 @@ class Panel(QWidget):
         top = QRectF(12, 0, self.width() - 24, TITLE_PX)
         self.write(painter, top, self.title, "text.secondary", TITLE_FONT_PX, bold=True)
         if self.corner:
+            if not self.ledger.isHidden():
+                top.setRight(self.ledger.x() - 4)
             right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             room = top.width() - painter.fontMetrics().horizontalAdvance(self.title) - 8
             painter.setFont(self.sized(SMALL_PX))

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from app import figures
 from app.models.latency import HIGHEST, LOWEST, PER_OCTAVE, LatencyHistory, percentiles_of
+from app.models.ledger import Ledger
 from app.theme import Theme, to_rgb
 from app.views.bridge.chart import Chart
 from app.views.bridge.timeaxis import SECOND, TimeAxis
@@ -51,6 +52,16 @@ class LatencyChart(Chart):
             self._image = self._picture(counts)
             self.setAccessibleDescription(self.as_text())
         self.corner = f"{figures.count(self._total)} commands, exact" if self._total else ""
+        drawn = int(np.count_nonzero(self._cells))
+        self.show_ledger(
+            Ledger(
+                what="observations in this stretch",
+                received=self._total,
+                kept=self._total,
+                decimated=max(self._total - drawn, 0) if self._total else 0,
+                note="Counted before any sampling: exact. Cells hold all that fall into them.",
+            )
+        )
         self.update()
 
     def as_text(self) -> str:

@@ -97,22 +97,6 @@ def queue_depth(store: FleetStore) -> list[Line]:
     ]
 
 
-def ledger(store: FleetStore) -> str:
-    """What became of the spans, and of the rows that were sent here."""
-    started = store.counter("citadel.spans.started")
-    kept = store.counter("citadel.spans.kept")
-    dropped = store.counter("citadel.spans.dropped")
-    missed = sum(note.gap.to_seq - note.gap.from_seq + 1 for note in store.connection.gaps)
-    words = [
-        f"{figures.count(started)} spans",
-        f"{figures.count(kept)} kept",
-        f"{figures.count(dropped)} dropped",
-        f"{store.received_rows:,} rows received",
-        *([f"{missed:,} missed"] if missed else []),
-    ]
-    return "  ·  ".join(words)
-
-
 def _sum(series: SeriesHistory, *prefixes: str) -> Source:
     def values(start: int, end: int, columns: int) -> Values:
         rates = [series.rates(prefix, start, end, columns) for prefix in prefixes]

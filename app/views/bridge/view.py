@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -13,10 +15,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.commands import CommandSink
+from app.models.ledger import engine_text, engine_tip, of_state
 from app.store import FleetStore
 from app.theme import GRID_PX, Theme
 from app.views.bridge.heatmap import LatencyChart
-from app.views.bridge.keyfigures import COMMAND, key_figures, ledger, queue_depth, throughput
+from app.views.bridge.keyfigures import COMMAND, key_figures, queue_depth, throughput
 from app.views.bridge.kpi import KpiStrip
 from app.views.bridge.lines import LineChart
 from app.views.bridge.marks import Marks
@@ -57,7 +60,27 @@ class BridgeView(QWidget):
         self.kpis.refresh()
         for part in (self.matrix, self.latency, self.strips, self.throughput, self.queue):
             part.refresh()
-        self._ledger.setText(ledger(self._store))
+        self._ledger.setText(engine_text(self._store))
+        self._ledger.setToolTip(engine_tip(self._store))
+        self._show_ledgers()
+
+    def _show_ledgers(self) -> None:
+        """What each chart was sent: rows of its topic; a line's points stand for seconds."""
+        store = self._store
+        self.matrix.show_ledger(of_state(store, "worker", len(store.workers)))
+        self.strips.show_ledger(of_state(store, "sentinel", len(store.sentinels)))
+        points = of_state(store, "pool", len(store.pools))
+        merged = 0 if self.axis.seconds <= 300 else self.axis.seconds * 2 // 3
+        for chart in (self.throughput, self.queue):
+            chart.show_ledger(
+                replace(
+                    points,
+                    kept=points.received,
+                    decimated=merged,
+                    note="Totals and gauges from before any sampling: exact. A point stands for the"
+                    " most of its seconds, so that no peak is missed.",
+                )
+            )
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""

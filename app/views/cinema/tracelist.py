@@ -14,6 +14,7 @@ from app.models.table import ColumnSpec, TableModel, column
 from app.store import Row
 from app.theme import GRID_PX, Theme
 from app.views.labels import label, set_role
+from app.views.ledgercorner import LedgerCorner
 from app.views.tables import Table
 from citadel.errors import BadFilter
 from citadel.query import parse
@@ -105,7 +106,9 @@ class TraceList(QWidget):
         head.addWidget(self.follow)
         below = QHBoxLayout()
         below.setContentsMargins(GRID_PX, 0, GRID_PX, 0)
-        below.addWidget(self.note)
+        self.ledger = LedgerCorner("traces", theme, mark_only=True)
+        below.addWidget(self.note, 1)
+        below.addWidget(self.ledger)
         column_ = QVBoxLayout(self)
         column_.setContentsMargins(0, 0, 0, 0)
         column_.setSpacing(4)
@@ -126,6 +129,7 @@ class TraceList(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
         self.table.delegate.theme = theme
+        self.ledger.set_theme(theme)
         self.table.viewport().update()
 
     def show_traces(self, table: Mapping[str, NDArray[Any]], note: str, current: str = "") -> None:

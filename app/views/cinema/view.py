@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from app.commands import CommandSink, Outcome, get_trace, search_traces
+from app.models.ledger import Ledger, missed, of_spans
 from app.models.waterfall import Waterfall, as_rows
 from app.store import FleetStore
 from app.theme import GRID_PX, Theme
@@ -22,6 +23,7 @@ from app.views.cinema.viewport import Viewport
 from app.views.cinema.waterfall import KEYS, WaterfallView
 from app.views.inspector import Inspector
 from app.views.labels import Elided, button, label, row_of
+from app.views.ledgercorner import LedgerCorner
 from citadel.wire.columns import Table, unpack
 from citadel.wire.messages import SearchTracesReply, Trace
 
@@ -64,6 +66,7 @@ class CinemaView(QWidget):
         self.title = label("No trace open", "heading")
         self.summary = Elided("muted", name="The trace in words")
         self._missing = ""
+        self.ledger = LedgerCorner("the waterfall", theme, mark_only=True)
         self.why = button(
             "Why is it missing?", lambda: self.why_asked.emit(self._missing), "primary"
         )
@@ -85,10 +88,12 @@ class CinemaView(QWidget):
                 self._tail()
         if self._shown is not None:
             self._grow(self._shown)
+        self.list.ledger.show_ledger(of_spans(self._store, self._store.spans))
 
     def set_theme(self, theme: Theme) -> None:
         """Takes other colours."""
         self.list.set_theme(theme)
+        self.ledger.set_theme(theme)
         for part in (self.minimap, self.waterfall, self.inspector):
             part.set_theme(theme)
 
@@ -151,6 +156,18 @@ class CinemaView(QWidget):
         self.title.setText(_root(shown.table))
         self.title.setToolTip(f"Trace {shown.trace_id}")
         self.summary.setText(self.waterfall.as_text() + self._more)
+        rows, spans = len(shown.table["span_id"]), len(shown.layout)
+        self.ledger.show_ledger(
+            Ledger(
+                what="span rows",
+                received=rows,
+                kept=spans,
+                dropped={"told twice: the later row counts": rows - spans},
+                missed=missed(self._store),
+                note="Spans narrower than a pixel are drawn as one; errors and flags stay on top."
+                + self._more,
+            )
+        )
 
     def _on_trace(self, trace_id: str, outcome: Outcome) -> None:
         if trace_id != self._wanted:
@@ -240,7 +257,7 @@ class CinemaView(QWidget):
         fit.setToolTip(f"Show the whole trace (0). {KEYS}.")
         fit.setAccessibleName("Show the whole trace")
         fit.clicked.connect(lambda _checked=False: self.stretch.fit())
-        head = row_of(self.title, self.summary, self.why, fit)
+        head = row_of(self.title, self.summary, self.why, self.ledger, fit)
         head.setStretch(1, 1)
         head.setContentsMargins(12, 6, GRID_PX, 6)
         above = QWidget()

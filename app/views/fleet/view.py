@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QSplitter, QWidget
 
 from app.commands import CommandSink
+from app.models.ledger import of_state
 from app.store import FleetStore, Row
 from app.theme import Theme
 from app.views.fleet.keeps import poison_panel, sessions_panel
@@ -88,16 +89,17 @@ class FleetView(QWidget):
         """Shows the store as of now."""
         store = self._store
         second = now_ns // SECOND * SECOND
-        for panel, rows in (
-            (self.pools, store.pools),
-            (self.workers, store.workers),
-            (self.sentinels, store.sentinels),
-            (self.missions, store.missions),
-            (self.sessions, store.sessions),
-            (self.poison, store.poison),
+        for topic, panel, rows in (
+            ("pool", self.pools, store.pools),
+            ("worker", self.workers, store.workers),
+            ("sentinel", self.sentinels, store.sentinels),
+            ("mission", self.missions, store.missions),
+            ("session", self.sessions, store.sessions),
+            ("poison", self.poison, store.poison),
         ):
             panel.model.set_rows(rows, second)
             panel.show_count()
+            panel.show_ledger(of_state(store, topic, len(rows)))
             panel.show_actions()
         self.tabs.show_counts()
         self._show_marks()
