@@ -59,6 +59,8 @@ XCB_LIBRARIES = {
 }
 # What the end-to-end tests operate the window with.
 TEST_PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}
+PROMETHEUS = VENV / "peers" / "prometheus"
+"""Debian's package, unpacked and not installed: nothing is started, nothing listens."""
 
 
 class Check(NamedTuple):
@@ -117,6 +119,7 @@ def test(arguments: list[str]) -> int:
     """Lint, types, tests, end-to-end tests; with arguments, pytest with just those."""
     set_up()
     ensure_libraries({**QT_LIBRARIES, **XCB_LIBRARIES}, TEST_PROGRAMS)
+    ensure_prometheus()
     if arguments:
         return call("-m", "pytest", *arguments)
     for task in ("lint", "types", "test", "e2e"):
@@ -252,6 +255,44 @@ def ensure_packages(packages: list[str], why: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     check_call(["apt-get", "update", "-qq"], "reading the package lists", environment)
     check_call([*install, "-qq"], f"installing {' '.join(packages)}", environment)
+
+
+def ensure_prometheus() -> Path | None:
+    """The folder of `prometheus` and `promtool` from Debian's package; None: there is no apt.
+
+    What the machine has installed is taken; else the package is downloaded and unpacked, as any
+    user, once.
+    """
+    if (found := shutil.which("prometheus")) and shutil.which("promtool"):
+        return Path(found).parent
+    programs = PROMETHEUS / "usr" / "bin"
+    if (programs / "promtool").exists():
+        return programs
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        say("No apt here: tests on a real Prometheus are skipped")
+        return None
+    say("Unpacking Debian's Prometheus for the tests")
+    VENV.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=VENV) as name:
+        folder = Path(name)
+        download = ["apt-get", "download", "-qq", "prometheus"]
+        if not fetched(download, folder):
+            if os.geteuid() == 0:
+                check_call(["apt-get", "update", "-qq"], "reading the package lists")
+            if not fetched(download, folder):
+                stop(f"Prometheus cannot be downloaded: see what `{' '.join(download)}` says")
+        (package,) = folder.glob("prometheus_*.deb")
+        unpacked = folder / "unpacked"
+        check_call(["dpkg-deb", "-x", str(package), str(unpacked)], "unpacking Prometheus")
+        PROMETHEUS.parent.mkdir(exist_ok=True)
+        if not PROMETHEUS.exists():
+            unpacked.rename(PROMETHEUS)
+    return programs
+
+
+def fetched(command: list[str], folder: Path) -> bool:
+    """Whether a download into a folder worked."""
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0
 
 
 def has_display() -> bool:

@@ -13,6 +13,9 @@ from citadel.vocabulary import STATUS_ERROR
 from engine.telemetry.encode import Row
 from engine.telemetry.histogram import PER_OCTAVE, bucket_of
 
+OCTAVES = range(-14, 7)
+"""Upper bounds of the buckets on the page, as powers of two of seconds: 61 µs to 64 s. They are
+bounds of our own buckets too, so the page's counts are exact."""
 LOOKED_AT = 128
 """Rows of a batch, the newest ones."""
 MAX_EXEMPLARS = 4_096
@@ -31,8 +34,9 @@ class Exemplar(NamedTuple):
 
 
 def octave_of(seconds: float) -> int:
-    """The page's bucket that a duration is in: it is at most 2 to this power, in seconds."""
-    return bucket_of(seconds) // PER_OCTAVE + 1
+    """The page's bucket that a duration is in: at most 2 to this power in seconds, or endless."""
+    octave = bucket_of(seconds) // PER_OCTAVE + 1
+    return min(max(octave, OCTAVES.start), OCTAVES.stop)
 
 
 class Exemplars:

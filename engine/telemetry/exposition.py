@@ -11,13 +11,10 @@ import math
 import threading
 from itertools import accumulate
 
-from engine.telemetry.exemplars import Exemplar
+from engine.telemetry.exemplars import OCTAVES, Exemplar
 from engine.telemetry.families import Families, Family, Labels
 from engine.telemetry.histogram import PER_OCTAVE, Histogram
 
-OCTAVES = range(-14, 7)
-"""Upper bounds of the buckets on the page, as powers of two of seconds: 61 µs to 64 s. They are
-bounds of our own buckets too, so the page's counts are exact."""
 MAX_CACHED = 100_000
 """Encoded series that are kept; there are that many label sets only when pools come and go."""
 _SHIFT = PER_OCTAVE.bit_length() - 1
@@ -138,7 +135,7 @@ def _with_exemplars(filled: str, found: dict[int, Exemplar], counts: list[int]) 
     """The lines of a histogram, each bucket with its exemplar; an empty bucket has none."""
     lines = filled.splitlines()
     for octave, exemplar in found.items():
-        slot = min(max(octave - OCTAVES.start, 0), len(OCTAVES))
+        slot = octave - OCTAVES.start
         if counts[slot] > (counts[slot - 1] if slot else 0):
             lines[slot] += _exemplar(exemplar)
     return "\n".join(lines) + "\n"

@@ -30,8 +30,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as ClientExemplar
 
 from citadel.errors import AddressInUse, BadConfig
-from engine.telemetry.exemplars import Exemplar, Exemplars
-from engine.telemetry.exposition import OCTAVES, Page, cumulative, exemplar_labels
+from engine.telemetry.exemplars import OCTAVES, Exemplar, Exemplars
+from engine.telemetry.exposition import Page, cumulative, exemplar_labels
 from engine.telemetry.families import Families, Family
 from engine.telemetry.pulse import Pulse
 from engine.telemetry.recorder import Recorder

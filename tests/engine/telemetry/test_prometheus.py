@@ -96,7 +96,7 @@ def fill(recorder: Recorder, seed: int = 7) -> None:
             seconds = 2 ** rng.uniform(-18, 8)
             recorder.observe("citadel.command.duration", seconds, pool)
         for number in range(20):
-            took = 2 ** rng.uniform(-12, 5)
+            took = 2 ** rng.uniform(-18, 9)
             start = recorder.clock()
             span = recorder.span(
                 f"run {number}", root=True, source="worker", pool=pool, start_ns=start
