@@ -11,11 +11,13 @@ from engine.telemetry.families import page_name
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "telemetry.md"
 _HEAD = """# Metrics and events
 
-Made from `engine/telemetry/catalogue/` by `poe catalogue`: change it there. Nothing else is emitted.
+Made from `engine/telemetry/catalogue/` by `poe catalogue`: change it there. Nothing else is
+emitted.
 
-Counters and durations are exact: they are taken before sampling. Label sets are bounded: what comes
-beyond 1,000 of one metric counts as `other`. No Sentinel, command, session, worker or trace is ever a
-label. In OTLP and in the window a metric has its own name, on /metrics the one in the second column.
+Counters and durations are exact: they are taken before sampling. Label sets are bounded: what
+comes beyond 1,000 of one metric counts as `other`. No Sentinel, command, session, worker or trace
+is ever a label. In OTLP and in the window a metric has its own name, on /metrics the one in the
+second column.
 """
 
 
@@ -41,6 +43,7 @@ def page() -> str:
     return "\n".join(parts)
 
 
+_DURATIONS = "They are histograms on /metrics (`_bucket`, `_count`, `_sum`), exponential in OTLP.\n"
 _METRIC_COLUMNS = ("metric", "on /metrics", "what it says", "labels", "unit")
 
 
