@@ -17,9 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app import options
+from app import options, scenes
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QPixmap
+
     from app.room import ControlRoom
 
 CONNECT_SECONDS = 90.0
@@ -35,6 +37,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     options.add_arguments(parser)
     parser.add_argument("--view", choices=VIEWS, default="bridge")
+    parser.add_argument(
+        "--scene", choices=scenes.NAMES, default="", help="a dock or dialog with something in it"
+    )
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long it runs before")
     parser.add_argument("--scale", type=float, default=1.0, help="pixels for each logical one")
@@ -93,12 +98,29 @@ async def _draw(room: ControlRoom, given: argparse.Namespace) -> int:
     await asyncio.sleep(given.seconds)
     if given.select:
         await _select(room, given.select)
-    picture = room.window.grab()
+    if given.scene:
+        await scenes.play(room, given.scene)
+    picture = _picture(room)
     if not picture.save(str(given.out)):
         print(f"error: {given.out} cannot be written", file=sys.stderr)  # noqa: T201 - as above
         return FAILED
     print(f"{given.out}: {picture.width()} × {picture.height()} pixels")  # noqa: T201 - as above
     return 0
+
+
+def _picture(room: ControlRoom) -> QPixmap:
+    """The window, with the dialog that is open over its middle."""
+    picture = room.window.grab()
+    dialog = room.application.activeModalWidget()
+    if dialog is not None:
+        from PySide6.QtGui import QPainter  # noqa: PLC0415 - the platform is chosen first
+
+        window = room.window.rect()
+        painter = QPainter(picture)
+        at = window.center() - dialog.rect().center()
+        painter.drawPixmap(at, dialog.grab())
+        painter.end()
+    return picture
 
 
 async def _select(room: ControlRoom, wanted: str) -> None:

@@ -17,6 +17,8 @@ THEMES = ("dark", "light")
 VIEWS = ("bridge", "cinema", "defence")
 SECONDS = {"bridge": 65}
 """The Bridge shows a minute."""
+SCENES = ("sampling", "audit", "why", "exporters")
+SCENE_SECONDS = 8
 FLEET_SECONDS = 45
 """Until a leak is a curve, and a crash has come again."""
 
@@ -42,10 +44,16 @@ async def fleet() -> None:
 def main() -> None:
     """One run a picture, so that each shows an engine of its own; Fleet's two share one."""
     FOLDER.mkdir(exist_ok=True)
-    wanted = sys.argv[1:] or ["fleet", *VIEWS]
+    wanted = sys.argv[1:] or ["fleet", *VIEWS, *SCENES]
     for view in wanted:
         if view == "fleet":
             asyncio.run(fleet())
+            continue
+        if view in SCENES:
+            for theme in THEMES:
+                drawn = command("bridge", theme, "--scene", view, "--seconds", str(SCENE_SECONDS))
+                out = str(FOLDER / f"{view}-{theme}.png")
+                subprocess.run([*drawn, "--out", out], cwd=ROOT, check=True)
             continue
         for theme in THEMES:
             seconds = str(SECONDS.get(view, 20))

@@ -52,7 +52,7 @@ EXPORTERS = (
         width=144,
     ),
     count_column("Retries", "retries", 72),
-    since_column("last_success_ns", "Last success"),
+    since_column("last_success_ns", "Success"),
     ColumnSpec(
         title="Last error",
         text=lambda row, _now: row["error"],

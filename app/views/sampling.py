@@ -141,7 +141,9 @@ class SamplingDock(QWidget):
             self.who.setText(f"Revision {row['revision']}{by}{since}")
             self.who.setToolTip(f"{row['reason']}\n{figures.moment(row['time_ns'])}".strip())
             self.overrides.show_overrides(overrides(self._store.overrides()), now_ns)
-            odd = self._store.sampling_warnings()
+            # That a rule fits nothing is said on its card.
+            told = tuple(f"Rule {each.id} fits none" for each in self._body().rules)
+            odd = [w for w in self._store.sampling_warnings() if not w.startswith(told)]
             self.odd.setText("\n".join(f"◆ {line}" for line in odd))
             self.odd.setVisible(bool(odd))
         self._show_state()

@@ -19,10 +19,13 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 
+from app.commands import Outcome
 from app.models.rules import stop_of
 from app.options import Options
 from app.room import ControlRoom
+from app.samplingcommands import apply_sampling, preview_sampling, sampling_rules
 from app.targets import Target
+from app.views.why import WhyDialog
 from citadel.client.client import connect
 from citadel.client.local import LocalEngine
 from citadel.wire.messages import SamplingRule
@@ -89,6 +92,9 @@ def test_an_operator_works_on_the_embedded_engine(
             await first_run_is_audited(room)
             await a_killed_worker_is_replaced(room)
             await a_rate_is_applied_echoed_audited_and_undone(room)
+            await an_override_is_begun_counts_down_and_is_undone(room)
+            await a_dropped_trace_says_why(room)
+            await an_exporter_is_added_and_says_how_it_stands(room)
             await strict_mode_asks_first(room)
             await frozen_views_stand_still(room)
             await a_pool_is_resized_in_place(room)
@@ -160,6 +166,76 @@ async def a_rate_is_applied_echoed_audited_and_undone(room: ControlRoom) -> None
     assert any(marker.kind == "policy" for marker in room.clock.markers)
     room.window.actions_by_name["edit.undo"].trigger()
     await until("it is undone", lambda: store.rules() == before)
+
+
+async def an_override_is_begun_counts_down_and_is_undone(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    dock = room.furniture.sampling
+    dialog = dock.ask_override(SamplingRule(name="nobody*"), "a look")
+    dialog.owner.setText("ada")
+    click(dialog.begin)
+    await until("it is in force", lambda: dock.overrides.cards)
+    (card,) = dock.overrides.cards
+    assert "ada" in card.who.text()
+    assert "a look" in card.who.text()
+    assert card.left.text().startswith("ends in")
+    room.undo_last()
+    await until("it has ended", lambda: not room.store.overrides())
+
+
+async def a_dropped_trace_says_why(room: ControlRoom) -> None:
+    assert room.link is not None
+    before = room.store.rules()
+    none = [SamplingRule(id="none", rate=0.0)]
+    revision = room.store.sampling["revision"] if room.store.sampling else 0
+    room.link.send(apply_sampling(none, revision, "for a test"))
+    await until("nothing is kept", lambda: [r["id"] for r in room.store.rules()] == ["none"])
+    lost: list[str] = []
+
+    def look(outcome: Outcome) -> None:
+        examples = outcome.reply.examples if outcome.ok else ()
+        lost.extend(each.trace_id for each in examples if not each.kept_now)
+
+    while not lost:
+        room.link.send(preview_sampling([SamplingRule(id="all", rate=1.0)]), look)
+        await asyncio.sleep(0.1)
+    entry = next(e for e in room.handlers.entries_for(lost[0]) if e.name.startswith("why:"))
+    room.handlers.choose(entry)
+    dialog = room.window.findChild(WhyDialog)
+    assert isinstance(dialog, WhyDialog)
+    await until("the engine says", lambda: dialog.title.text() == "It was not kept")
+    assert "none" in dialog.accessibleDescription()
+    assert "for a test" in dialog.accessibleDescription()
+    assert dialog.bar.isVisible()
+    dialog.reject()
+    revision = room.store.sampling["revision"] if room.store.sampling else 0
+    room.link.send(apply_sampling(sampling_rules(before), revision, "as it was"))
+    await until("the rules are back", lambda: room.store.rules() == before)
+
+
+async def an_exporter_is_added_and_says_how_it_stands(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    dock = room.furniture.exporters
+    room.window.show_dock("exporters", True)
+    dialog = dock.add()
+    dialog.name.setText("nowhere")
+    dialog.endpoint.setText("http://127.0.0.1:9")
+    dialog.run_test()
+    await until("the test came back", lambda: dialog.answer.text().startswith("✕"))
+    dialog.apply()
+    await until("it is there", lambda: "nowhere" in room.store.exporters)
+    await until(
+        "it says that no one is there",
+        lambda: room.store.exporters["nowhere"]["state"] in {"retrying", "failed"},
+    )
+    await until("the table shows it", lambda: dock.panel.table.filtered.rowCount() == 1)
+    dock.panel.table.select_row(0)
+    await until("it can be removed", dock.buttons["remove"].isEnabled)
+    dock.remove()
+    box = dock.findChild(QMessageBox)
+    assert isinstance(box, QMessageBox)
+    click(next(b for b in box.findChildren(QPushButton) if b.objectName() == "confirm-do"))
+    await until("it is gone", lambda: not room.store.exporters)
 
 
 async def strict_mode_asks_first(room: ControlRoom) -> None:
