@@ -20,6 +20,7 @@ BENCHMARKS = (
     "pool_values",
     "pool_wire",
     "spans",
+    "telemetry_otlp",
     "telemetry_scrape",
     "telemetry_why",
     "waterfall",
