@@ -27,7 +27,7 @@ import platformdirs
 from engine.pool.file_lock import FileLock
 
 VERSION = "20.26.1"
-PATIENCE = 90.0
+PATIENCE = 60.0
 
 
 def home() -> Path:
@@ -102,7 +102,8 @@ class Phoenix:
         """As `trace`, when so many are there."""
         end = time.monotonic() + PATIENCE
         while len(found := self.trace(trace_id)) < count:
-            assert time.monotonic() < end, f"{len(found)} of {count} spans came"
+            names = [span["name"] for span in found]
+            assert time.monotonic() < end, f"{len(found)} of {count} spans came: {names}"
             time.sleep(0.05)
         return found
 
