@@ -1,4 +1,4 @@
-"""`citadel trace`: search, show, ledger."""
+"""`citadel trace`: search, show, ledger; figures of many are in trace_figures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from citadel import query
-from citadel.cli import show
+from citadel.cli import show, trace_figures
 from citadel.cli.session import Session, shared
 from citadel.cli.text import clock, count, duration
-from citadel.errors import CitadelError, InvalidRequest
+from citadel.cli.trace_figures import since_ns
+from citadel.errors import InvalidRequest
 from citadel.vocabulary import STATUS_ERROR
 from citadel.wire.columns import rows
 
@@ -24,6 +25,10 @@ BAR = 24
 @click.group()
 def trace() -> None:
     """Search and read traces."""
+
+
+trace.add_command(trace_figures.latency)
+trace.add_command(trace_figures.stats)
 
 
 @trace.command()
@@ -38,7 +43,7 @@ def search(session: Session, filter_: str, limit: int, last: str) -> None:
     sentinel, pool, source, service, trace, status, dur and attr.KEY; flags are error and flagged.
     """
     query.parse(filter_)
-    since = _since(last)
+    since = since_ns(last)
     table = session.ask(lambda client: client.traces.search(filter_, limit=limit, since_ns=since))
     found = [show.row_plain(row) for row in rows(table)]
     if session.json:
@@ -99,23 +104,6 @@ def ledger(session: Session) -> None:
             ("in flight", count(found.in_flight)),
         ],
     )
-
-
-def _since(last: str) -> int:
-    """Unix nanoseconds of that long ago; 0 for no bound."""
-    if not last:
-        return 0
-    import time  # noqa: PLC0415 - only here
-
-    try:
-        parsed: Any = query.parse(f"dur<{last}")
-    except CitadelError:
-        parsed = None
-    if not isinstance(parsed, query.Compare) or not isinstance(parsed.value, int):
-        raise InvalidRequest(
-            f"{last!r} is no time", subject="--last", remedy="For instance 30s or 10m"
-        )
-    return time.time_ns() - parsed.value
 
 
 def _show_tree(spans: Sequence[dict[str, Any]]) -> None:

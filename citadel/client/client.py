@@ -19,9 +19,9 @@ from citadel.client.groups import (
     MissionsGroup,
     SamplingGroup,
     SentinelsGroup,
-    TracesGroup,
 )
 from citadel.client.pools import PoolsGroup
+from citadel.client.traces import TracesGroup
 from citadel.client.watch import Update, watch
 from citadel.errors import InvalidRequest, WrongWireVersion
 from citadel.telemetry import LocalSpan

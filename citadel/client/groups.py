@@ -8,7 +8,6 @@ from typing import Any
 
 from citadel.client.group import Group, change
 from citadel.wire import messages as m
-from citadel.wire.columns import Table, pack, unpack
 
 
 class SentinelsGroup(Group):
@@ -114,34 +113,6 @@ class MissionsGroup(Group):
         """Units a second that it aims at; 0: as fast as it goes."""
         request = m.SetRateRequest(id=mission, rate=rate, change=change(revision, actor, reason))
         return await self._call("Missions.SetRate", request)
-
-
-class TracesGroup(Group):
-    """The span store."""
-
-    async def search(
-        self, filter_: str = "", *, limit: int = 100, since_ns: int = 0, until_ns: int = 0
-    ) -> Table:
-        """Traces with a span that matches, newest first: topic `trace_summary`."""
-        request = m.SearchTracesRequest(
-            filter=filter_, limit=limit, since_unix_nanos=since_ns, until_unix_nanos=until_ns
-        )
-        reply = await self._call("Traces.Search", request, traced=False)
-        return unpack(reply.traces)
-
-    async def get(self, trace_id: str) -> Table:
-        """The spans of a trace: topic `span`."""
-        reply = await self._call("Traces.Get", m.GetTraceRequest(trace_id=trace_id), traced=False)
-        return unpack(reply.spans)
-
-    async def ledger(self) -> m.LedgerReply:
-        """What became of all spans."""
-        return await self._call("Traces.Ledger", m.LedgerRequest(), traced=False)
-
-    async def ingest(self, rows: Iterable[tuple[Any, ...]]) -> int:
-        """Gives spans to the engine; how many it kept."""
-        request = m.IngestSpansRequest(spans=pack("span", list(rows)))
-        return (await self._call("Traces.Ingest", request, traced=False)).accepted
 
 
 class SamplingGroup(Group):

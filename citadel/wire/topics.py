@@ -152,6 +152,13 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
                 " mission:str mission_class:str",
                 streamed=False,
             ),
+            # How long spans took, as `latency`, from the span store. start_ns: of the first minute.
+            # count: spans that were kept; weight: how many they stand for. Not streamed.
+            _topic(
+                "span_histogram",
+                "start_ns:i8 mission:str name:str bucket:i8 count:u8 weight:f8",
+                streamed=False,
+            ),
             # A survey's table of results; not streamed.
             _topic(
                 "survey_result",

@@ -71,6 +71,11 @@ class DayFiles:
         """Days since 1970."""
         return self._clock() // DAY_NS
 
+    @property
+    def today_name(self) -> str:
+        """For instance 2026-11-25."""
+        return self._path(self.today).stem
+
     def check(self) -> list[Path]:
         """Sets aside files that are no databases, and opens today's; the new names of the former.
 

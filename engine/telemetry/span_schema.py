@@ -52,6 +52,12 @@ SET_MARK = """
 INSERT INTO mark VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 
+UNFOLDED = (
+    "SELECT start_ns, end_ns, mission, name, threshold FROM span"
+    " WHERE rowid > coalesce((SELECT value FROM mark WHERE name = 'folded'), 0)"
+)
+"""What the histograms need of spans that are in none yet."""
+
 
 def content(column: str) -> str:
     """The text that a column of `span` names, as SQL."""

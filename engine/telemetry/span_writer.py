@@ -20,6 +20,7 @@ from engine.telemetry.span_schema import (
     INSERT_SPAN,
     INSERT_TEXT,
     SET_MARK,
+    UNFOLDED,
     UPSERT_HISTOGRAM,
     UPSERT_TRACE,
     FutureVersion,
@@ -111,7 +112,7 @@ class SpanWriter:
         Raises:
             sqlite3.Error: it could not be written; the next call makes up for it.
         """
-        waiting = unfolded(self._connection) if self._behind else self._waiting
+        waiting = self._connection.execute(UNFOLDED).fetchall() if self._behind else self._waiting
         if waiting:
             with self._connection:
                 self._connection.executemany(UPSERT_HISTOGRAM, folded_rows(waiting))
@@ -231,12 +232,3 @@ def trimmed_ns(connection: sqlite3.Connection) -> int:
     """Traces that began before were deleted to make room; 0: none was."""
     found = connection.execute("SELECT value FROM mark WHERE name = 'trimmed'").fetchone()
     return int(found[0]) if found else 0
-
-
-def unfolded(connection: sqlite3.Connection) -> list[Sample]:
-    """Durations of the spans that are in no histogram yet."""
-    found = connection.execute(
-        "SELECT start_ns, end_ns, mission, name, threshold FROM span"
-        " WHERE rowid > coalesce((SELECT value FROM mark WHERE name = 'folded'), 0)"
-    )
-    return list(found)

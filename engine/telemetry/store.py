@@ -94,6 +94,11 @@ class SpanStore:
         """The days' files, newest first."""
         return self._days.paths
 
+    @property
+    def today(self) -> str:
+        """The name of the day that is not over, for instance 2026-11-25."""
+        return self._days.today_name
+
     def write(self, rows: Sequence[Row]) -> int:
         """Queues rows of topic `span`; returns how many were dropped because the queue is full."""
         dropped: list[Row] = []

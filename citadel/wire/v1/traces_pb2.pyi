@@ -77,3 +77,77 @@ class IngestSpansReply(_message.Message):
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     accepted: int
     def __init__(self, accepted: _Optional[int] = ...) -> None: ...
+
+class SpanHistogramRequest(_message.Message):
+    __slots__ = ("mission", "name", "since_unix_nanos", "until_unix_nanos", "step_minutes")
+    MISSION_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    STEP_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    mission: str
+    name: str
+    since_unix_nanos: int
+    until_unix_nanos: int
+    step_minutes: int
+    def __init__(self, mission: _Optional[str] = ..., name: _Optional[str] = ..., since_unix_nanos: _Optional[int] = ..., until_unix_nanos: _Optional[int] = ..., step_minutes: _Optional[int] = ...) -> None: ...
+
+class SpanHistogramReply(_message.Message):
+    __slots__ = ("histogram",)
+    HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    histogram: _common_pb2.ColumnBatch
+    def __init__(self, histogram: _Optional[_Union[_common_pb2.ColumnBatch, _Mapping]] = ...) -> None: ...
+
+class EstimateTracesRequest(_message.Message):
+    __slots__ = ("filter", "since_unix_nanos", "until_unix_nanos")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    filter: str
+    since_unix_nanos: int
+    until_unix_nanos: int
+    def __init__(self, filter: _Optional[str] = ..., since_unix_nanos: _Optional[int] = ..., until_unix_nanos: _Optional[int] = ...) -> None: ...
+
+class Estimated(_message.Message):
+    __slots__ = ("value", "low", "high")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    low: float
+    high: float
+    def __init__(self, value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+
+class EstimateTracesReply(_message.Message):
+    __slots__ = ("traces", "spans", "errors", "p50", "p90", "p99", "kept_traces", "kept_spans")
+    TRACES_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P90_FIELD_NUMBER: _ClassVar[int]
+    P99_FIELD_NUMBER: _ClassVar[int]
+    KEPT_TRACES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_SPANS_FIELD_NUMBER: _ClassVar[int]
+    traces: Estimated
+    spans: Estimated
+    errors: Estimated
+    p50: Estimated
+    p90: Estimated
+    p99: Estimated
+    kept_traces: int
+    kept_spans: int
+    def __init__(self, traces: _Optional[_Union[Estimated, _Mapping]] = ..., spans: _Optional[_Union[Estimated, _Mapping]] = ..., errors: _Optional[_Union[Estimated, _Mapping]] = ..., p50: _Optional[_Union[Estimated, _Mapping]] = ..., p90: _Optional[_Union[Estimated, _Mapping]] = ..., p99: _Optional[_Union[Estimated, _Mapping]] = ..., kept_traces: _Optional[int] = ..., kept_spans: _Optional[int] = ...) -> None: ...
+
+class ExportSpansRequest(_message.Message):
+    __slots__ = ("day",)
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    day: str
+    def __init__(self, day: _Optional[str] = ...) -> None: ...
+
+class ExportedSpans(_message.Message):
+    __slots__ = ("day", "spans")
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    day: str
+    spans: _common_pb2.ColumnBatch
+    def __init__(self, day: _Optional[str] = ..., spans: _Optional[_Union[_common_pb2.ColumnBatch, _Mapping]] = ...) -> None: ...

@@ -191,6 +191,26 @@ def test_a_trace_is_found_and_shown_as_a_tree(cli: Any, engine: EngineUnderTest)
     assert "no trace matches" in cli("trace", "search", "name=nothing").err
 
 
+def test_durations_and_counts_are_told_as_they_were_before_sampling(cli: Any) -> None:
+    for number in range(3):
+        cli("pool", "call", "shed", "add", f"a={number}")
+    said = cli("trace", "latency", "--name", "run add", "--last", "10m", "--json").json
+    (series,) = [each for each in said if each["mission"] == ""]
+    assert series["count"] >= 3
+    assert 0 < series["p50"] <= series["p90"] <= series["p99"]
+    assert re.search(r"run add +\d+ +\d+ +[\d.]+ [mµ]?s", cli("trace", "latency").out)
+    assert "no spans are stored" in cli("trace", "latency", "--name", "nothing").err
+    found = cli("trace", "stats", 'name="run add"', "--last", "10m", "--json").json
+    assert found["spans"]["low"] <= found["spans"]["value"] <= found["spans"]["high"]
+    assert found["kept_spans"] >= 3
+    assert found["p50"]["value"] > 0
+    assert re.search(r"traces +\d+ +\d+ +\d+", cli("trace", "stats").out)
+    nothing = cli("trace", "stats", "name=nothing")
+    assert "from 0 spans of 0 traces" in nothing.err
+    assert re.search(r"p99 +– +– +–", nothing.out)
+    assert cli("trace", "stats", "durr>1s").code == 1
+
+
 def test_rates_are_changed_and_put_back(cli: Any) -> None:
     before = cli("sampling", "show", "--json").json
     assert cli("sampling", "preview", "--rate", "training=0", "--json").json["traces"] >= 0

@@ -68,7 +68,11 @@ async def test_a_trace_over_midnight_is_whole(opened: Open) -> None:
     st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4 * 24), st.booleans()), max_size=30),
     st.integers(1, 9),
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_a_search_over_days_is_the_newest_of_all(
     tmp_path: Path, rows: list[tuple[int, int, bool]], limit: int
 ) -> None:

@@ -128,7 +128,11 @@ spans = st.lists(
 
 
 @given(spans)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_a_filter_finds_what_a_loop_finds(
     tmp_path: Path, rows: list[tuple[int, int, str, int]]
 ) -> None:
