@@ -150,8 +150,6 @@ def test_methods_are_the_services_of_the_design() -> None:
     assert {name for name, method in codec.methods().items() if method.streams_in} == {
         "Pools.RunMany",
         "Pools.Stream",
-        "Recordings.Fetch",
-        "Traces.Export",
     }
     run = codec.methods()["Pools.Run"]
     assert (run.path, run.request, run.response) == (
