@@ -8,6 +8,7 @@ came.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from dataclasses import dataclass
@@ -104,6 +105,15 @@ def seed_ids(source: random.Random) -> None:
     """Replaces the source of ids: for tests, and for workers, which need no system call an id."""
     global _random  # noqa: PLW0603 - one source a process
     _random = source
+
+
+def _seed_child() -> None:
+    """A forked process must not give the ids that its parent, or its siblings, give."""
+    seed_ids(random.Random())  # noqa: S311 - ids are no secrets
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_seed_child)
 
 
 def new_trace_id() -> int:

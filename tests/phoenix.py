@@ -104,7 +104,7 @@ class Phoenix:
         while len(found := self.trace(trace_id)) < count:
             names = [span["name"] for span in found]
             assert time.monotonic() < end, f"{len(found)} of {count} spans came: {names}"
-            time.sleep(0.05)
+            time.sleep(0.1)
         return found
 
 

@@ -1,6 +1,9 @@
 """W3C traceparent, both ways."""
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -59,3 +62,22 @@ def test_ids_are_reproducible_where_their_source_is() -> None:
         assert (new_trace_id(), new_span_id()) == first
     finally:
         seed_ids(random.Random())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_forked_processes_give_ids_of_their_own() -> None:
+    """Workers are forked from one zygote: equal ids of two of them would be one span to others."""
+    program = """
+import os
+from citadel.trace import new_span_id
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        print(new_span_id(), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+print(new_span_id())
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert len(set(done.stdout.split())) == 4
