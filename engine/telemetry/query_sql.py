@@ -1,4 +1,4 @@
-"""The filter language as a SQL condition over the table `span`; values are always bound."""
+"""The filter language as SQL over the tables `span` and `scope`; values are always bound."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from citadel.query import And, Compare, Expr, Flag, Not, Or
 from engine.telemetry.span_schema import content
 
 _COLUMNS = {
-    "name": "span.name",
-    "mission": "span.mission",
-    "class": "span.mission_class",
+    "name": "scope.name",
+    "mission": "scope.mission",
+    "class": "scope.mission_class",
     "sentinel": "span.sentinel",
-    "pool": "span.pool",
-    "source": "span.source",
+    "pool": "scope.pool",
+    "source": "scope.source",
     "service": "span.service",
     "status": "span.status",
     "dur": "(span.end_ns - span.start_ns)",
-    "trace": "lower(hex(span.trace_id))",
+    "trace": "(SELECT lower(hex(t.trace_id)) FROM trace AS t WHERE t.id = span.trace)",
 }
 _FLAGS = {
     "error": "span.status = 2",

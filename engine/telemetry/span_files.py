@@ -135,8 +135,8 @@ class SpanFiles:
                 with opened(path) as file:
                     if file is not None:
                         found += file.rows(
-                            f"SELECT {SELECT_SPAN} FROM span WHERE trace_id = ?"  # noqa: S608 - constants
-                            " ORDER BY start_ns LIMIT ?",
+                            f"{SELECT_SPAN} WHERE trace ="  # noqa: S608 - constants
+                            " (SELECT id FROM trace WHERE trace_id = ?) ORDER BY start_ns LIMIT ?",
                             (key, limit + 1),
                         )
             return found

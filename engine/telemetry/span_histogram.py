@@ -7,6 +7,7 @@ days and missions, and a percentile is taken of the sum: percentiles are never a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -28,17 +29,25 @@ def samples_of(rows: Iterable[Row]) -> list[Sample]:
     return [(row[4], row[5], row[11], row[8], row[20]) for row in rows]
 
 
-def folded_rows(samples: Sequence[Sample]) -> list[HistogramRow]:
-    """The samples, counted; those of one minute, mission, name and bucket are one row."""
+Counts = Counter[tuple[int, str, str, int, int]]
+"""How many spans there are of a minute, mission, name, bucket and threshold."""
+
+
+def counted(samples: Sequence[Sample]) -> Counts:
+    """The samples, counted."""
     if not samples:
-        return []
-    seconds = np.array([end - start for start, end, *_ in samples], dtype=np.float64) / 1e9
+        return Counter()
+    starts, ends, missions, names, thresholds = zip(*samples, strict=True)
+    began = np.array(starts, dtype=np.int64)
+    seconds = (np.array(ends, dtype=np.int64) - began) / 1e9
     bounded = seconds.clip(SMALLEST_SECONDS, LARGEST_SECONDS)
     buckets = (np.ceil(np.log2(bounded) * PER_OCTAVE) - 1).astype(np.int64).tolist()
-    counts: dict[tuple[int, str, str, int, int], int] = {}
-    for (start, _, mission, name, threshold), bucket in zip(samples, buckets, strict=True):
-        key = (start // MINUTE_NS, mission, name, bucket, threshold)
-        counts[key] = counts.get(key, 0) + 1
+    minutes = (began // MINUTE_NS).tolist()
+    return Counter(zip(minutes, missions, names, buckets, thresholds, strict=True))
+
+
+def folded_rows(counts: Counts) -> list[HistogramRow]:
+    """The counts with their weights; thresholds are no longer told apart."""
     rows: dict[tuple[int, str, str, int], tuple[int, float]] = {}
     for (minute, mission, name, bucket, threshold), count in counts.items():
         at = (minute, mission, name, bucket)

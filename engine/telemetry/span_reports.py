@@ -21,7 +21,7 @@ from engine.telemetry.estimate import Estimates, Sample, estimate
 from engine.telemetry.policy import adjusted_count
 from engine.telemetry.query_sql import where
 from engine.telemetry.span_files import Opened, SpanFile
-from engine.telemetry.span_histogram import MINUTE_NS, folded_rows
+from engine.telemetry.span_histogram import MINUTE_NS, counted, folded_rows
 from engine.telemetry.span_schema import SELECT_SPAN, UNFOLDED, from_sqlite
 
 MAX_ESTIMATED_SPANS = 4_000_000
@@ -75,7 +75,7 @@ def histogram(
                     f"{UNFOLDED} AND start_ns BETWEEN ? AND ? AND mission GLOB ? AND name GLOB ?",
                     (first * MINUTE_NS, min((last + 1) * MINUTE_NS - 1, _FOREVER_NS), *globs),
                 )
-        found += folded_rows(fresh)
+        found += folded_rows(counted(fresh))
     return _added(found, step_minutes)
 
 
@@ -120,8 +120,8 @@ def estimated(
     first, last = stretch.ends
     # Which traces may have such spans is told by the small table.
     sql = (
-        "SELECT span.trace_id, span.end_ns - span.start_ns, span.status, span.threshold"  # noqa: S608 - values are bound
-        f" FROM {'trace JOIN span USING (trace_id)' if stretch.since_ns else 'span'}"
+        "SELECT trace.trace_id, span.end_ns - span.start_ns, span.status, span.threshold"  # noqa: S608 - values are bound
+        " FROM trace JOIN span ON span.trace = trace.id JOIN scope ON scope.id = span.scope"
         f" WHERE span.start_ns BETWEEN ? AND ? AND ({condition})"
         f"{' AND trace.end_ns >= ? AND trace.start_ns <= ?' if stretch.since_ns else ''} LIMIT ?"
     )
@@ -164,14 +164,14 @@ def page(path: Path, opened: Opened, after: int) -> tuple[list[Row], int]:
     with opened(path) as file:
         found = (
             file.rows(
-                f"SELECT rowid, {SELECT_SPAN} FROM span WHERE rowid > ? ORDER BY rowid LIMIT ?",  # noqa: S608 - constants
+                f"{SELECT_SPAN} WHERE span.rowid > ? ORDER BY span.rowid LIMIT ?",
                 (after, PAGE_ROWS),
             )
             if file
             else []
         )
     taken = list(_within(found))
-    return [from_sqlite(row[1:]) for row in taken], taken[-1][0] if taken else after
+    return [from_sqlite(row) for row in taken], taken[-1][-1] if taken else after
 
 
 def _within(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:

@@ -1,16 +1,18 @@
 """The tables of span databases, and how rows go into and come out of them. Pure, but for the SQL.
 
-A database holds the spans of a day, or of a recording; the tables are the same. `span` has every
-span, `trace` one row a trace that is kept up to date with each batch (searches walk it newest first
-and stop at their limit), `text` each text of attributes, events and links once, and `histogram`
-durations by minute, mission and name. SQLite's integers are signed, ids are not: ids are BLOBs.
+A database holds the spans of a day, or of a recording; the tables are the same. `trace` has one row
+a trace that is kept up to date with each batch (searches walk it newest first and stop at their
+limit), `span` every span by the number of its trace, so that its index grows at its end. `text` has
+each text of attributes, events and links once, `scope` each combination of what a span is of, and
+`histogram` durations by minute, mission and name. Ids are BLOBs: SQLite's integers are signed.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,26 @@ from engine.telemetry.encode import ATTRIBUTES, Row
 
 VERSION = 4
 
-INSERT_SPAN = f"INSERT INTO span VALUES ({', '.join('?' * 21)})"  # noqa: S608 - constants
+INSERT_SPAN = f"INSERT INTO span VALUES ({', '.join('?' * 17)})"  # noqa: S608 - constants
+INSERT_SCOPE = f"INSERT INTO scope VALUES ({', '.join('?' * 6)})"  # noqa: S608 - constants
+SELECT_SCOPE = (
+    "SELECT id FROM scope WHERE (name, source, mission, mission_class, pool) = (?, ?, ?, ?, ?)"
+)
 INSERT_TEXT = "INSERT INTO text VALUES (?, ?, ?)"
 
+INSERT_TRACE = f"INSERT INTO trace VALUES ({', '.join('?' * 13)})"  # noqa: S608 - constants
+
 # A trace is named by its root span; until that has come, by the span that began first.
-UPSERT_TRACE = """
-INSERT INTO trace VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (trace_id) DO UPDATE SET
-  name = CASE WHEN (excluded.has_root, -excluded.named_ns) > (has_root, -named_ns)
-    THEN excluded.name ELSE name END,
-  named_ns = CASE WHEN (excluded.has_root, -excluded.named_ns) > (has_root, -named_ns)
-    THEN excluded.named_ns ELSE named_ns END,
-  has_root = max(has_root, excluded.has_root),
-  start_ns = min(start_ns, excluded.start_ns), end_ns = max(end_ns, excluded.end_ns),
-  spans = spans + excluded.spans, errors = errors + excluded.errors,
-  flags = flags + excluded.flags,
-  mission = CASE WHEN mission = '' THEN excluded.mission ELSE mission END,
-  mission_class =
-    CASE WHEN mission_class = '' THEN excluded.mission_class ELSE mission_class END
+UPDATE_TRACE = """
+UPDATE trace SET
+  name = CASE WHEN (?9, -?10) > (has_root, -named_ns) THEN ?1 ELSE name END,
+  named_ns = CASE WHEN (?9, -?10) > (has_root, -named_ns) THEN ?10 ELSE named_ns END,
+  has_root = max(has_root, ?9),
+  start_ns = min(start_ns, ?2), end_ns = max(end_ns, ?3),
+  spans = spans + ?4, errors = errors + ?5, flags = flags + ?6,
+  mission = CASE WHEN mission = '' THEN ?7 ELSE mission END,
+  mission_class = CASE WHEN mission_class = '' THEN ?8 ELSE mission_class END
+WHERE id = ?12
 """
 
 UPSERT_HISTOGRAM = """
@@ -53,8 +57,8 @@ INSERT INTO mark VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded
 """
 
 UNFOLDED = (
-    "SELECT start_ns, end_ns, mission, name, threshold FROM span"
-    " WHERE rowid > coalesce((SELECT value FROM mark WHERE name = 'folded'), 0)"
+    "SELECT start_ns, end_ns, mission, name, threshold FROM span JOIN scope ON scope.id = scope"
+    " WHERE span.rowid > coalesce((SELECT value FROM mark WHERE name = 'folded'), 0)"
 )
 """What the histograms need of spans that are in none yet."""
 
@@ -65,13 +69,14 @@ def content(column: str) -> str:
 
 
 SELECT_SPAN = (
-    "trace_id, span_id, parent_id, start_ns, end_ns, kind, status, name, source, service, mission,"
-    f" mission_class, sentinel, pool, {content('attributes')}, {content('events')},"
-    f" {content('links')}, status_message, trace_state, threshold"
+    "SELECT (SELECT trace_id FROM trace WHERE id = span.trace), span_id, parent_id, start_ns,"  # noqa: S608 - constants
+    " end_ns, kind, status, name, source, service, mission, mission_class, sentinel, pool,"
+    f" {content('attributes')}, {content('events')}, {content('links')}, status_message,"
+    " trace_state, threshold, span.rowid FROM span JOIN scope ON scope.id = scope"
 )
 SELECT_TRACE = (
     "trace_id, name, start_ns, end_ns, spans, errors, flags, mission, mission_class, has_root,"
-    " named_ns"
+    " named_ns, id"
 )
 
 _TABLES = """
@@ -79,23 +84,28 @@ CREATE TABLE IF NOT EXISTS text (
   id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, content TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS text_by_hash ON text (hash);
+CREATE TABLE IF NOT EXISTS scope (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, source TEXT NOT NULL, mission TEXT NOT NULL,
+  mission_class TEXT NOT NULL, pool TEXT NOT NULL,
+  UNIQUE (name, source, mission, mission_class, pool)
+) STRICT;
 CREATE TABLE IF NOT EXISTS span (
-  trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent_id BLOB,
+  trace INTEGER NOT NULL, span_id BLOB NOT NULL, parent_id BLOB,
   start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL,
-  kind INTEGER NOT NULL, status INTEGER NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL,
-  service TEXT NOT NULL, mission TEXT NOT NULL, mission_class TEXT NOT NULL,
-  sentinel TEXT NOT NULL, pool TEXT NOT NULL, attributes INTEGER NOT NULL,
+  kind INTEGER NOT NULL, status INTEGER NOT NULL, scope INTEGER NOT NULL,
+  service TEXT NOT NULL, sentinel TEXT NOT NULL,
+  attributes INTEGER NOT NULL,
   events INTEGER NOT NULL, links INTEGER NOT NULL, status_message TEXT NOT NULL,
   trace_state TEXT NOT NULL, threshold INTEGER NOT NULL, flagged INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS span_by_trace ON span (trace_id, start_ns);
+CREATE INDEX IF NOT EXISTS span_by_trace ON span (trace);
 CREATE TABLE IF NOT EXISTS trace (
-  trace_id BLOB PRIMARY KEY, name TEXT NOT NULL,
+  id INTEGER PRIMARY KEY, trace_id BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
   start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans INTEGER NOT NULL,
   errors INTEGER NOT NULL, flags INTEGER NOT NULL, mission TEXT NOT NULL,
   mission_class TEXT NOT NULL, has_root INTEGER NOT NULL, named_ns INTEGER NOT NULL,
   threshold INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX IF NOT EXISTS trace_by_start ON trace (start_ns);
 CREATE TABLE IF NOT EXISTS histogram (
   minute INTEGER NOT NULL, mission TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL,
@@ -135,17 +145,31 @@ def make_tables(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
 
 
-def to_sqlite(row: Row, texts: dict[str, int]) -> Row:
-    """A row of topic `span` as INSERT_SPAN takes it; `texts` has the ids of its texts."""
+Scope = tuple[str, ...]
+"""Name, source, mission, its class and pool."""
+scope_of: Callable[[Row], Scope] = itemgetter(8, 9, 11, 12, 14)
+"""The scope of a row of topic `span`."""
+
+
+def to_sqlite(row: Row, trace: int, scopes: Mapping[Scope, int], texts: Mapping[str, int]) -> Row:
+    """A row of topic `span` as INSERT_SPAN takes it, given the numbers of what it refers to."""
     return (
-        row[0].to_bytes(8, "big") + row[1].to_bytes(8, "big"),
+        trace,
         row[2].to_bytes(8, "big"),
         row[3].to_bytes(8, "big") if row[3] else None,
-        *row[4:15],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        scopes[scope_of(row)],
+        row[10],
+        row[13],
         texts[row[15]],
         texts[row[16]],
         texts[row[17]],
-        *row[18:],
+        row[18],
+        row[19],
+        row[20],
         1 if row[9] == "guard" and is_flagged(row) else 0,
     )
 
@@ -158,12 +182,12 @@ def from_sqlite(row: Sequence[Any]) -> Row:
         int.from_bytes(trace_id[8:], "big"),
         int.from_bytes(span_id, "big"),
         int.from_bytes(parent_id or b"", "big"),
-        *row[3:],
+        *row[3:20],
     )
 
 
-def trace_rows(rows: Iterable[Row]) -> list[Row]:
-    """What a batch of span rows adds to its traces, as UPSERT_TRACE takes it."""
+def trace_rows(rows: Iterable[Row]) -> dict[tuple[int, int], list[Any]]:
+    """What a batch of span rows adds to its traces: the first eleven values of UPDATE_TRACE."""
     traces: dict[tuple[int, int], list[Any]] = {}
     for row in rows:
         start, end, root = row[4], row[5], not row[3]
@@ -181,10 +205,7 @@ def trace_rows(rows: Iterable[Row]) -> list[Row]:
         if row[9] == "guard" and is_flagged(row):
             found[5] += 1
         found[6], found[7] = found[6] or row[11], found[7] or row[12]
-    return [
-        (hi.to_bytes(8, "big") + lo.to_bytes(8, "big"), *values)
-        for (hi, lo), values in traces.items()
-    ]
+    return traces
 
 
 def is_flagged(row: Row) -> bool:

@@ -63,6 +63,7 @@ class _Found:
     mission_class: str
     has_root: int
     named_ns: int
+    number: int
 
     def join(self, other: _Found) -> None:
         """Adds another part, by the rules by which a batch is added to a trace."""
@@ -143,7 +144,7 @@ def _bounds(paths: Iterable[Path], opened: Opened) -> Iterator[tuple[Path, int, 
 
 def _pages(path: Path, opened: Opened, wanted: Wanted) -> Iterator[list[_Found]]:
     """The file's parts of traces that match, newest first."""
-    clauses, bound = ["(start_ns, trace_id) < (?, ?)"], list[Any]()
+    clauses, bound = ["(start_ns, id) < (?, ?)"], list[Any]()
     if wanted.since_ns:
         clauses.append("start_ns >= ?")
         bound.append(wanted.since_ns)
@@ -157,21 +158,22 @@ def _pages(path: Path, opened: Opened, wanted: Wanted) -> Iterator[list[_Found]]
         bound += values
         condition, values = where(wanted.expression)
         clauses.append(
-            f"EXISTS (SELECT 1 FROM span WHERE span.trace_id = trace.trace_id AND ({condition}))"  # noqa: S608 - values are bound
+            "EXISTS (SELECT 1 FROM span JOIN scope ON scope.id = span.scope"  # noqa: S608 - values are bound
+            f" WHERE span.trace = trace.id AND ({condition}))"
         )
         bound += values
     sql = (
         f"SELECT {SELECT_TRACE} FROM trace WHERE {' AND '.join(clauses)}"  # noqa: S608 - values are bound
-        " ORDER BY start_ns DESC, trace_id DESC LIMIT ?"
+        " ORDER BY start_ns DESC, id DESC LIMIT ?"
     )
-    before: tuple[int, bytes] = (_FOREVER, b"")
+    before = (_FOREVER, _FOREVER)
     while True:
         with opened(path) as file:
             rows = file.rows(sql, (*before, *bound, wanted.limit)) if file else []
         if rows:
             page = [_Found(*row) for row in rows]
             # Taken before the page is joined with other parts, which may begin earlier.
-            before = (page[-1].start_ns, page[-1].trace_id)
+            before = (page[-1].start_ns, page[-1].number)
             yield page
         if len(rows) < wanted.limit:
             return

@@ -10,27 +10,39 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-from engine.telemetry.encode import Row
-from engine.telemetry.span_histogram import Sample, folded_rows, samples_of
+from engine.telemetry.encode import ATTRIBUTES, EVENTS, LINKS, Row
+from engine.telemetry.span_histogram import Counts, counted, folded_rows, samples_of
 from engine.telemetry.span_schema import (
+    INSERT_SCOPE,
     INSERT_SPAN,
     INSERT_TEXT,
+    INSERT_TRACE,
+    SELECT_SCOPE,
     SET_MARK,
     UNFOLDED,
+    UPDATE_TRACE,
     UPSERT_HISTOGRAM,
-    UPSERT_TRACE,
     FutureVersion,
+    Scope,
     make_tables,
+    scope_of,
     to_sqlite,
     trace_rows,
 )
 
 KNOWN_TEXTS = 16_384
 """Texts whose ids are remembered."""
+KNOWN_TRACES = 16_384
+"""Traces whose numbers are remembered."""
+KNOWN_SCOPES = 16_384
+"""Scopes whose numbers are remembered."""
 KNOWN_CHARACTERS = 16 * 2**20
 """Characters of all texts that are remembered."""
 FOLD_ROWS = 10_000
@@ -40,6 +52,12 @@ CHECKPOINT_PAGES = 4_000
 """Pages of the write-ahead log, 16 MiB, after which they are copied into the database."""
 TRIM_TRACES = 500
 """Traces deleted in one transaction."""
+
+_TEXTS = tuple(map(itemgetter, (ATTRIBUTES, EVENTS, LINKS)))
+_KEYS_AT_ONCE = 100
+_SELECT_NUMBERS = (
+    f"SELECT trace_id, id FROM trace WHERE trace_id IN ({', '.join('?' * _KEYS_AT_ONCE)})"  # noqa: S608 - constants
+)
 
 
 class SpanWriter:
@@ -57,7 +75,11 @@ class SpanWriter:
         self._connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
         self._texts: dict[str, int] = {}
         self._characters = 0
-        self._waiting: list[Sample] = []
+        self._scopes: dict[Scope, int] = {}
+        self._traces: dict[tuple[int, int], int] = {}
+        self._waiting: Counts = Counter()
+        self._rows = 0
+        """Rows that are counted there."""
         self._behind = True
         """Whether spans are in no histogram that do not wait either."""
         try:
@@ -70,6 +92,8 @@ class SpanWriter:
                 self._connection.execute(f"PRAGMA {pragma}")
             make_tables(self._connection)
             self._next_text = self._highest("text", "id") + 1
+            self._next_trace = self._highest("trace", "id") + 1
+            self._next_scope = self._highest("scope", "id") + 1
             with contextlib.suppress(sqlite3.OperationalError):  # full: it is made up for later
                 self.fold()  # what a writer that was killed had not
         except (sqlite3.Error, FutureVersion):
@@ -91,20 +115,26 @@ class SpanWriter:
         try:
             with self._connection:
                 texts = self._known(rows)
-                self._connection.executemany(INSERT_SPAN, [to_sqlite(row, texts) for row in rows])
-                self._connection.executemany(UPSERT_TRACE, trace_rows(rows))
+                scopes = self._scoped(rows)
+                traces = self._numbered(trace_rows(rows))
+                self._connection.executemany(
+                    INSERT_SPAN,
+                    # One by one: SQLite lets other threads run after each.
+                    (to_sqlite(row, traces[row[0], row[1]], scopes, texts) for row in rows),
+                )
         except BaseException:
-            # The ids that were given to new texts are void.
-            self._forget_texts()
+            # The ids that were given to what is new are void.
+            self._forget()
             raise
-        self._waiting += samples_of(rows)
-        if len(self._waiting) >= FOLD_ROWS:
+        self._waiting.update(counted(samples_of(rows)))
+        self._rows += len(rows)
+        if self._rows >= FOLD_ROWS:
             try:
                 self.fold()
             except sqlite3.Error:
                 # The rows are written; the histograms follow when there is room again.
                 self._waiting.clear()
-                self._behind = True
+                self._rows, self._behind = 0, True
 
     def fold(self) -> None:
         """Puts what waits into the histograms.
@@ -112,13 +142,15 @@ class SpanWriter:
         Raises:
             sqlite3.Error: it could not be written; the next call makes up for it.
         """
-        waiting = self._connection.execute(UNFOLDED).fetchall() if self._behind else self._waiting
+        waiting = self._waiting
+        if self._behind:
+            waiting = counted(self._connection.execute(UNFOLDED).fetchall())
         if waiting:
             with self._connection:
                 self._connection.executemany(UPSERT_HISTOGRAM, folded_rows(waiting))
                 self._mark_folded()
         self._waiting.clear()
-        self._behind = False
+        self._rows, self._behind = 0, False
 
     def used_bytes(self) -> int:
         """Bytes of the file that are in use; what was deleted is used again, not given back."""
@@ -159,10 +191,8 @@ class SpanWriter:
             self._texts.clear()
             self._characters = 0
         texts = self._texts
-        wanted: set[str] = set()
-        for row in rows:
-            wanted.update(row[15:18])
-        wanted.difference_update(texts)
+        found = {text for each in _TEXTS for text in map(each, rows)}
+        wanted = {text for text in found if text not in texts}
         if wanted:
             self._characters += sum(map(len, wanted))
             self._add(wanted)
@@ -185,11 +215,56 @@ class SpanWriter:
         self._texts.update(zip(new, ids, strict=True))
         self._next_text += len(new)
 
-    def _forget_texts(self) -> None:
+    def _scoped(self, rows: Sequence[Row]) -> Mapping[Scope, int]:
+        """Numbers of at least the scopes of these rows; those that are new are written."""
+        if len(self._scopes) > KNOWN_SCOPES:
+            self._scopes.clear()
+        known = self._scopes
+        for scope in set(map(scope_of, rows)):
+            if scope not in known:
+                found = self._connection.execute(SELECT_SCOPE, scope).fetchone()
+                if found is None:
+                    found = (self._next_scope,)
+                    self._next_scope += 1
+                    self._connection.execute(INSERT_SCOPE, (*found, *scope))
+                known[scope] = found[0]
+        return known
+
+    def _numbered(self, traces: dict[tuple[int, int], list[Any]]) -> Mapping[tuple[int, int], int]:
+        """Numbers of at least these traces, to which this is added; those that are new are made."""
+        if len(self._traces) > KNOWN_TRACES:
+            self._traces.clear()
+        known = self._traces
+        unknown = {_key(trace): trace for trace in traces if trace not in known}
+        for key, number in self._stored(list(unknown)):
+            known[unknown.pop(key)] = number
+        changed = [(*values, known[trace]) for trace, values in traces.items() if trace in known]
+        self._connection.executemany(UPDATE_TRACE, changed)
+        new: list[tuple[Any, ...]] = []
+        for number, (key, trace) in enumerate(unknown.items(), self._next_trace):
+            new.append((number, key, *traces[trace]))
+            known[trace] = number
+        self._next_trace += len(new)
+        self._connection.executemany(INSERT_TRACE, new)
+        return known
+
+    def _stored(self, keys: list[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Those of the traces that the database has, with their numbers."""
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            # Always as many marks: then it is the same statement.
+            padded = some + some[-1:] * (_KEYS_AT_ONCE - len(some))
+            yield from self._connection.execute(_SELECT_NUMBERS, padded)
+
+    def _forget(self) -> None:
         self._texts.clear()
         self._characters = 0
+        self._traces.clear()
+        self._scopes.clear()
         try:
+            self._next_scope = self._highest("scope", "id") + 1
             self._next_text = self._highest("text", "id") + 1
+            self._next_trace = self._highest("trace", "id") + 1
         except sqlite3.Error:
             return  # it is told by what is written next
 
@@ -202,14 +277,14 @@ class SpanWriter:
 
     def _delete(self, traces: int) -> None:
         oldest = self._connection.execute(
-            "SELECT trace_id, start_ns FROM trace ORDER BY start_ns LIMIT ?", (traces,)
+            "SELECT id, start_ns FROM trace ORDER BY start_ns LIMIT ?", (traces,)
         ).fetchall()
         if not oldest:
             return
         ids = [row[:1] for row in oldest]
         with self._connection:
-            for table in ("span", "trace"):
-                self._connection.executemany(f"DELETE FROM {table} WHERE trace_id = ?", ids)  # noqa: S608 - constants
+            self._connection.executemany("DELETE FROM span WHERE trace = ?", ids)
+            self._connection.executemany("DELETE FROM trace WHERE id = ?", ids)
             self._connection.execute(SET_MARK, ("trimmed", oldest[-1][1] + 1))
             self._mark_folded()  # SQLite may use the numbers of the last rows again
 
@@ -219,7 +294,11 @@ class SpanWriter:
                 "DELETE FROM text WHERE id NOT IN (SELECT attributes FROM span"
                 " UNION SELECT events FROM span UNION SELECT links FROM span)"
             )
-        self._forget_texts()
+        self._forget()
+
+
+def _key(trace: tuple[int, int]) -> bytes:
+    return trace[0].to_bytes(8, "big") + trace[1].to_bytes(8, "big")
 
 
 def text_hash(text: str) -> int:

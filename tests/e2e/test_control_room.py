@@ -121,7 +121,10 @@ def test_operates_an_engine_and_survives_its_loss(
 
 def spans_of_surveys(path: Path) -> int:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        query = "SELECT count(*) FROM span WHERE name = 'run survey_file'"
+        query = (
+            "SELECT count(*) FROM span JOIN scope ON scope.id = scope"
+            " WHERE name = 'run survey_file'"
+        )
         try:
             return connection.execute(query).fetchone()[0]
         except sqlite3.OperationalError:  # the engine has not made its tables yet
