@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from operator import itemgetter
 from pathlib import Path
@@ -41,6 +42,9 @@ KNOWN_TEXTS = 16_384
 """Texts whose ids are remembered."""
 KNOWN_TRACES = 16_384
 """Traces whose numbers are remembered."""
+BREATH_ROWS = 32
+BREATH_SECONDS = 20e-6
+"""When there is time, other threads run for so long after so many rows."""
 KNOWN_SCOPES = 16_384
 """Scopes whose numbers are remembered."""
 KNOWN_CHARACTERS = 16 * 2**20
@@ -105,8 +109,8 @@ class SpanWriter:
         """For what a recording keeps besides."""
         return self._connection
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Writes rows of topic `span`, all or none.
+    def write(self, rows: Sequence[Row], *, gently: bool = False) -> None:
+        """Writes rows of topic `span`, all or none; `gently` lets other threads run in between.
 
         Raises:
             sqlite3.Error: they could not be written.
@@ -115,12 +119,16 @@ class SpanWriter:
         try:
             with self._connection:
                 texts = self._known(rows)
+                if gently:
+                    time.sleep(BREATH_SECONDS)
                 scopes = self._scoped(rows)
                 traces = self._numbered(trace_rows(rows))
                 self._connection.executemany(
                     INSERT_SPAN,
-                    # One by one: SQLite lets other threads run after each.
-                    (to_sqlite(row, traces[row[0], row[1]], scopes, texts) for row in rows),
+                    (
+                        to_sqlite(row, traces[row[0], row[1]], scopes, texts)
+                        for row in (_breathing(rows) if gently else rows)
+                    ),
                 )
         except BaseException:
             # The ids that were given to what is new are void.
@@ -295,6 +303,14 @@ class SpanWriter:
                 " UNION SELECT events FROM span UNION SELECT links FROM span)"
             )
         self._forget()
+
+
+def _breathing(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows, with breaks: a thread that waits for the interpreter gets it, not after 5 ms."""
+    for number, row in enumerate(rows):
+        if number % BREATH_ROWS == 0:
+            time.sleep(BREATH_SECONDS)
+        yield row
 
 
 def _key(trace: tuple[int, int]) -> bytes:

@@ -28,6 +28,8 @@ from engine.telemetry.span_writer import SpanWriter
 
 QUEUE_BATCHES = 256
 """Batches that may wait for the writer."""
+HURRY_BATCHES = 4
+"""With more than these waiting, the writer lets nobody run in between."""
 BATCH_ROWS = 500
 BATCH_SECONDS = 0.05
 RETENTION_ROWS = 50_000
@@ -173,7 +175,8 @@ class SpanStore:
             return
         for path, rows in parts.items():
             try:
-                self._days.writer(path).write(rows)
+                hurries = self._queue.qsize() > HURRY_BATCHES
+                self._days.writer(path).write(rows, gently=not hurries)
                 self.written += len(rows)
             except (sqlite3.Error, FutureVersion, ValueError, OverflowError) as error:
                 self._failed(rows, error)

@@ -179,10 +179,10 @@ async def test_a_full_queue_drops_and_the_ledger_knows(
     blocked, go = threading.Event(), threading.Event()
 
     class Slow(SpanWriter):
-        def write(self, rows: Sequence[Row]) -> None:
+        def write(self, rows: Sequence[Row], *, gently: bool = False) -> None:
             blocked.set()
             assert go.wait(20)
-            super().write(rows)
+            super().write(rows, gently=gently)
 
     lost: list[tuple[set[int], str]] = []
     store = opened(
