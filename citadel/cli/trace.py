@@ -12,6 +12,7 @@ from citadel import query
 from citadel.cli import show, trace_figures
 from citadel.cli.session import Session, shared
 from citadel.cli.text import clock, count, duration
+from citadel.cli.trace_export import export_parquet
 from citadel.cli.trace_figures import since_ns
 from citadel.errors import InvalidRequest
 from citadel.vocabulary import STATUS_ERROR
@@ -29,6 +30,7 @@ def trace() -> None:
 
 trace.add_command(trace_figures.latency)
 trace.add_command(trace_figures.stats)
+trace.add_command(export_parquet)
 
 
 @trace.command()

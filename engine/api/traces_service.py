@@ -124,6 +124,7 @@ class TracesServicer:
     ) -> AsyncGenerator[ExportedSpans]:
         """All spans of days that are over, oldest day first; of an empty day, one empty batch."""
         del call
+        await self._written()
         for path in reversed(_closed(self.spans, request.day)):
             at, first = 0, True
             while True:
