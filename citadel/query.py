@@ -5,10 +5,11 @@ One parser for the SDK, the CLI, the engine and the window. Grammar:
     expression = term {"or" term}          term = factor {"and" factor}
     factor     = "not" factor | "(" expression ")" | comparison | flag
     comparison = field ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") value
-    flag       = "error" | "flagged"
+    flag       = "error" | "flagged" | "attr.KEY"
 
-`~` matches a glob. Durations have a unit: ns, us, ms, s, m. `attr.KEY` reads an attribute. Errors
-name the column and what would fit there.
+`~` matches a glob. Durations have a unit: ns, us, ms, s, m, h. `attr.KEY` reads an attribute:
+numbers are compared as such, and alone it asks whether it is there. `event` is the name of some
+event of the span. Errors name the column and what would fit there.
 """
 
 from __future__ import annotations
@@ -32,11 +33,25 @@ TEXT_FIELDS = (
     "source",
     "service",
     "trace",
+    "span",
+    "parent",
+    "message",
+    "event",
 )
-FIELDS = (*TEXT_FIELDS, "status", "dur")
+FIELDS = (*TEXT_FIELDS, "status", "kind", "dur")
 FLAGS = ("error", "flagged")
 STATUSES = {"unset": 0, "ok": 1, "error": 2}
-UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
+KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
+_NAMED = {"status": STATUSES, "kind": KINDS}
+UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3_600 * 10**9,
+}
 MAX_LENGTH = 4_096
 MAX_DEPTH = 64
 """Parentheses and nots that may be nested."""
@@ -44,7 +59,7 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A field against a value: nanoseconds for `dur`, OTel's number for `status`, else text."""
+    """A field against a value: nanoseconds for `dur`, a number for `status`, `kind`; else text."""
 
     field: str
     operator: Operator
@@ -53,7 +68,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """Spans with an error, or with a guard's flag."""
+    """Spans with an error, a guard's flag, or an attribute (`attr.KEY`)."""
 
     name: str
 
@@ -178,7 +193,7 @@ class _Parser:
             raise _bad(f"{field.text!r} is no field", field.column, f"Fields: {', '.join(FIELDS)}")
         operator = self.tokens[self.at] if self.at < len(self.tokens) else None
         if operator is None or operator.kind != "operator" or operator.text in "()":
-            if field.text in FLAGS:
+            if field.text in FLAGS or _is_attribute(field.text):
                 return Flag(field.text)
             _check_field(field)
             raise _bad(f"{field.text} has no operator", self._column(), "One of = != < <= > >= ~")
@@ -204,8 +219,12 @@ class _Parser:
         return self.tokens[self.at].column if self.at < len(self.tokens) else self._end
 
 
+def _is_attribute(text: str) -> bool:
+    return text.startswith("attr.") and len(text) > len("attr.")
+
+
 def _check_field(field: _Token) -> None:
-    if field.text in FIELDS or (field.text.startswith("attr.") and len(field.text) > len("attr.")):
+    if field.text in FIELDS or _is_attribute(field.text):
         return
     near = get_close_matches(field.text, [*FIELDS, *FLAGS], n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(FIELDS)}, attr.KEY"
@@ -221,12 +240,16 @@ def _compare(field: _Token, operator: _Token, value: _Token) -> Compare:
     sign: Operator = operator.text  # type: ignore[assignment]
     if field.text == "dur":
         return Compare("dur", sign, _duration(text, value.column))
-    if field.text == "status":
-        if text not in STATUSES or sign not in ("=", "!="):
+    if field.text in _NAMED:
+        numbers = _NAMED[field.text]
+        *first, last = sorted(numbers)
+        if text not in numbers or sign not in ("=", "!="):
             raise _bad(
-                f"status{sign}{text} makes no sense", value.column, "status=error, ok or unset"
+                f"{field.text}{sign}{text} makes no sense",
+                value.column,
+                f"{field.text}={', '.join(first)} or {last}",
             )
-        return Compare("status", sign, STATUSES[text])
+        return Compare(field.text, sign, numbers[text])
     return Compare(field.text, sign, text)
 
 

@@ -42,7 +42,8 @@ def search(session: Session, filter_: str, limit: int, last: str) -> None:
     """The newest traces with a span that matches.
 
     For instance: status=error and dur>5ms and name~"survey*". Fields are name, mission, class,
-    sentinel, pool, source, service, trace, status, dur and attr.KEY; flags are error and flagged.
+    sentinel, pool, source, service, trace, span, parent, message, event, status, kind, dur and
+    attr.KEY; flags are error and flagged, and attr.KEY alone asks whether it is there.
     """
     query.parse(filter_)
     since = since_ns(last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -18,6 +19,10 @@ _COLUMNS = {
     "source": "scope.source",
     "service": "span.service",
     "status": "span.status",
+    "kind": "span.kind",
+    "message": "span.status_message",
+    "span": "lower(hex(span.span_id))",
+    "parent": "lower(hex(span.parent_id))",
     "dur": "(span.end_ns - span.start_ns)",
     "trace": "(SELECT lower(hex(t.trace_id)) FROM trace AS t WHERE t.id = span.trace)",
 }
@@ -32,8 +37,10 @@ def where(expression: Expr | None) -> tuple[str, list[Any]]:
     match expression:
         case None:
             return "1", []
-        case Flag(name):
+        case Flag(name) if name in _FLAGS:
             return _FLAGS[name], []
+        case Flag(name):
+            return f"json_type({content('attributes')}, ?) IS NOT NULL", [_path(name)]
         case Not(inner):
             condition, values = where(inner)
             return f"NOT ({condition})", values
@@ -69,22 +76,52 @@ def trace_where(expression: Expr) -> tuple[str, list[Any]]:
 
 
 def _compare(comparison: Compare) -> tuple[str, list[Any]]:
-    value: Any = comparison.value
-    if comparison.field.startswith("attr."):
-        key = json.dumps(comparison.field.removeprefix("attr."))
-        column, values = f"json_extract({content('attributes')}, ?)", [f"$.{key}"]
-        number = _number(value)
-        if number is not None and comparison.operator != "~":
-            value = number
-    else:
-        column, values = _COLUMNS[comparison.field], []
     operator = "GLOB" if comparison.operator == "~" else comparison.operator
-    # An attribute that is not there compares as false, so that "not" of it is true.
-    return f"coalesce({column} {operator} ?, 0)", [*values, value]
+    if comparison.field.startswith("attr."):
+        condition, values = _attribute(comparison.field, operator, str(comparison.value))
+    elif comparison.field == "event":
+        condition = (
+            f"EXISTS (SELECT 1 FROM json_each({content('events')})"  # noqa: S608 - values are bound
+            f" WHERE json_extract(value, '$.name') {operator} ?)"
+        )
+        values = [comparison.value]
+    else:
+        condition, values = f"{_COLUMNS[comparison.field]} {operator} ?", [comparison.value]
+    # What is not there compares as false, so that "not" of it is true.
+    return f"coalesce({condition}, 0)", values
 
 
-def _number(text: Any) -> float | None:
+def _attribute(field: str, operator: str, value: str) -> tuple[str, list[Any]]:
+    """An attribute against a value: numbers with numbers, texts with texts, true with true."""
+    path = _path(field)
+    found = f"json_extract({content('attributes')}, ?)"
+    number = _number(value)
+    if operator == "GLOB":
+        return f"{found} GLOB ?", [path, value]
+    if operator in ("=", "!="):
+        join = "OR" if operator == "=" else "AND"
+        texts = f"{found} {operator} ?", [path, value]
+        if value in ("true", "false"):
+            other = f"json_type({content('attributes')}, ?) {operator} ?", [path, value]
+        elif number is not None:
+            other = f"{found} {operator} ?", [path, number]
+        else:
+            return texts
+        return f"({texts[0]} {join} {other[0]})", [*texts[1], *other[1]]
+    # For SQLite each text is more than any number.
+    kinds = "('text')" if number is None else "('integer', 'real')"
+    condition = f"typeof({found}) IN {kinds} AND {found} {operator} ?"
+    return f"({condition})", [path, path, value if number is None else number]
+
+
+def _path(field: str) -> str:
+    """Where an attribute is in the JSON object of them."""
+    return f"$.{json.dumps(field.removeprefix('attr.'), ensure_ascii=False)}"
+
+
+def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

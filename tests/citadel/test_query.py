@@ -160,4 +160,16 @@ def test_the_fields_are_these() -> None:
     assert set(FIELDS) == {
         *("name", "mission", "class", "sentinel", "pool"),
         *("source", "service", "trace", "status", "dur"),
+        *("span", "parent", "message", "event", "kind"),
     }
+
+
+def test_an_attribute_alone_asks_whether_it_is_there() -> None:
+    assert parse("attr.a.b") == Flag("attr.a.b")
+    assert parse("not attr.a and error") == And((Not(Flag("attr.a")), Flag("error")))
+    assert parse("kind=client") == Compare("kind", "=", 3)
+    assert parse("dur>2h") == Compare("dur", ">", 7_200 * 10**9)
+    with pytest.raises(BadFilter, match="makes no sense"):
+        parse("kind=green")
+    with pytest.raises(BadFilter, match="no field"):
+        parse("attr.")

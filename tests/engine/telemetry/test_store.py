@@ -87,6 +87,29 @@ async def test_newest_traces_come_first_within_limit_and_time(store: SpanStore) 
         ("flagged", [4]),
         ('name~"sur*"', [3]),
         ("name=survey or error", [3, 2]),
+        ("message~'*refused*'".replace("'", '"'), [2]),
+        ('not message=""', [2]),
+        ("kind=server", [3]),
+        ("kind!=internal", [3]),
+        ("span=00000000000000ab", [1]),
+        ("parent=0000000000000001 and not error", [1]),
+        ('parent=""', [4, 3, 2, 1]),
+        ("event=exception", [4]),
+        ('event~"exc*" and flagged', [4]),
+        ("attr.n", [3, 1]),
+        ("not attr.n and not error", [4, 2, 1]),
+        ("attr.gen_ai.usage", [1]),
+        ("attr.done=true", [1]),
+        ("attr.done=false", []),
+        ("attr.done!=false", [1]),
+        ("attr.code=404", [3]),
+        ("attr.code!=404", []),
+        ("attr.code>3", []),
+        ("attr.model>5", []),
+        ("attr.model>=gpt", [1]),
+        ("attr.n!=1", [3]),
+        ("attr.n=1e0", [1]),
+        ("dur<1h and attr.n>=3", [3]),
         ("mission=m and class=critical", [2]),
         ("source=worker and service=w1", [2]),
         ("pool=python", [3]),
@@ -105,16 +128,25 @@ async def test_newest_traces_come_first_within_limit_and_time(store: SpanStore) 
     ],
 )
 async def test_filters(store: SpanStore, text: str, traces: list[int]) -> None:
-    attributes = {"n": 1, "model": "gpt-x", "gen_ai.usage": 7}
+    attributes = {"n": 1, "model": "gpt-x", "gen_ai.usage": 7, "done": True}
     guard = '{"citadel.guard.decision":"flag"}'
     store.write(
         [
             span(1, sentinel="s1", attributes=json.dumps(attributes)),
-            span(1, parent_id=1, name="inner"),
+            span(1, parent_id=1, name="inner", span_id=0xAB),
             span(2, mission="m", mission_class="critical"),
-            span(2, parent_id=1, status=2, source="worker", service="w1"),
-            span(3, name="survey", pool="python", end_ns=3_009 * MS, attributes='{"n":3}'),
-            span(4, source="guard", attributes=guard),
+            span(
+                2, parent_id=1, status=2, source="worker", service="w1", status_message="it refused"
+            ),
+            span(
+                3,
+                name="survey",
+                pool="python",
+                end_ns=3_009 * MS,
+                attributes='{"n":3,"code":"404"}',
+                kind=2,
+            ),
+            span(4, source="guard", attributes=guard, events='[{"name":"exception"}]'),
         ]
     )
     await store.flush()
