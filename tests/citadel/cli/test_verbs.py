@@ -198,13 +198,13 @@ def test_durations_and_counts_are_told_as_they_were_before_sampling(cli: Any) ->
     (series,) = [each for each in said if each["mission"] == ""]
     assert series["count"] >= 3
     assert 0 < series["p50"] <= series["p90"] <= series["p99"]
-    assert re.search(r"run add +\d+ +\d+ +[\d.]+ [mµ]?s", cli("trace", "latency").out)
+    assert re.search(r"run add +[\d,]+ +[\d,]+ +[\d.]+ [mµ]?s", cli("trace", "latency").out)
     assert "no spans are stored" in cli("trace", "latency", "--name", "nothing").err
     found = cli("trace", "stats", 'name="run add"', "--last", "10m", "--json").json
     assert found["spans"]["low"] <= found["spans"]["value"] <= found["spans"]["high"]
     assert found["kept_spans"] >= 3
     assert found["p50"]["value"] > 0
-    assert re.search(r"traces +\d+ +\d+ +\d+", cli("trace", "stats").out)
+    assert re.search(r"traces +[\d,]+ +[\d,]+ +[\d,]+", cli("trace", "stats").out)
     nothing = cli("trace", "stats", "name=nothing")
     assert "from 0 spans of 0 traces" in nothing.err
     assert re.search(r"p99 +– +– +–", nothing.out)

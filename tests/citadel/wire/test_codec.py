@@ -157,4 +157,4 @@ def test_methods_are_the_services_of_the_design() -> None:
         messages.Command,
         messages.CommandResult,
     )
-    assert len(codec.service_names()) == 7
+    assert len(codec.service_names()) == len(services)
