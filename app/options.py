@@ -53,9 +53,12 @@ def from_arguments(given: argparse.Namespace, theme: ThemeChoice | None) -> Opti
             ca=given.ca,
         )
     arguments = ("--config", str(given.config)) if given.config else ()
+    recording: Path | None = getattr(given, "file", None)
+    if recording is not None:
+        arguments = (*arguments, "--recording", str(recording))
     return Options(
         target=target,
-        mission=not given.no_mission,
+        mission=not given.no_mission and recording is None,
         theme=theme,
         data_dir=given.data_dir,
         engine_arguments=arguments,
@@ -68,6 +71,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
         prog="citadel-desktop", description="The control room of Citadel."
     )
     add_arguments(parser)
+    parser.add_argument("file", nargs="?", type=Path, help="a recording to open: a .citadel file")
     parser.add_argument("--theme", choices=("system", "dark", "light"), help="colours")
     given = parser.parse_args(arguments)
     return from_arguments(given, given.theme)

@@ -24,6 +24,8 @@ class Options:
 
     settings: Settings
     embedded: bool
+    recording: Path | None = None
+    """A recording to serve, instead of an engine's own life."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,6 +55,8 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         if value is not None:
             head, _, tail = key.partition(".")
             flags = combine(flags, {head: {tail: value} if tail else value})
+    if parsed.recording is not None:  # beside engines that live, and with none of their data
+        flags = combine({"listen": "127.0.0.1:0", "metrics": {"listen": ""}}, flags)
     defaults = EMBEDDED_DEFAULTS if parsed.embedded else {}
     settings = load(parsed.config, flags, defaults)
     if parsed.embedded and not is_loopback(split_address(settings.listen)[0]):
@@ -61,7 +65,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
             subject="listen",
             remedy="Give a loopback address, or run it headless",
         )
-    return Options(settings=settings, embedded=parsed.embedded)
+    return Options(settings=settings, embedded=parsed.embedded, recording=parsed.recording)
 
 
 def read_token() -> str:
@@ -125,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         "--embedded",
         action="store_true",
         help="a child of another program: token from stdin, ends when stdin closes",
+    )
+    parser.add_argument(
+        "--recording", type=Path, metavar="FILE", help="serve a .citadel file, read-only"
     )
     parser.add_argument("--example-config", action=_ShowExample, help="print all settings and exit")
     return parser

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import logging
-import os
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,16 +19,16 @@ from typing import Any
 
 from citadel.behaviour import Signal
 from citadel.errors import CitadelError
-from citadel.wire import codec
 from citadel.wire.messages import EngineInfo, SamplingRule
 from engine.api import auth
 from engine.api.defense_service import DefenseServicer
 from engine.api.dispatch import Dispatcher
-from engine.api.engine_service import EngineServicer, describe
+from engine.api.engine_service import EngineServicer, announce, describe
 from engine.api.exporters_service import exporters_of
 from engine.api.missions_service import MissionsServicer
 from engine.api.otlp_service import OtlpReceiver
 from engine.api.pools_service import PoolsServicer
+from engine.api.recordings_service import recordings_of
 from engine.api.sampling_service import SamplingServicer
 from engine.api.sentinels_service import SentinelsServicer
 from engine.api.server import Listener
@@ -49,6 +47,7 @@ from engine.pool.pools import Pools
 from engine.pool.settings import PoolSettings
 from engine.providers.chat import ProviderSettings
 from engine.providers.providers import Providers
+from engine.replay import serve_recording
 from engine.sentinels.directives import Performer
 from engine.sentinels.gauges import sentinel_gauges
 from engine.sentinels.missions import Missions
@@ -71,6 +70,7 @@ from engine.telemetry.hub import LiveHub
 from engine.telemetry.prometheus import metrics_server
 from engine.telemetry.pulse import Gauge, Pulse
 from engine.telemetry.recorder import Recorder
+from engine.telemetry.recordings import Recordings
 from engine.telemetry.settings import TelemetrySection
 from engine.telemetry.store import SpanStore
 
@@ -94,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = read_options(arguments)
         token = read_token() if options.embedded else ""
+        if options.recording is not None:
+            asyncio.run(serve_recording(options.recording, options, token))
+            return 0
         with (
             owned(options.settings.data_dir, spare=options.embedded) as folder,
             asyncio.Runner() as runner,
@@ -130,6 +133,7 @@ class Engine:
     recorder: Recorder
     pulse: Pulse
     exporters: Exporters
+    recordings: Recordings
     pools: Pools
     runtime: SentinelRuntime
     missions: Missions
@@ -161,6 +165,7 @@ class Engine:
         pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
         metrics_address = _start_metrics(settings, state, pulse, stack)
         about = describe(hub.instance_id, providers.info, metrics_address)
+        recordings = Recordings(folder / "recordings", hub, recorder, lambda: about)
         closing = asyncio.Event()
         servicers = {
             "Engine": EngineServicer(about=about, hub=hub, store=state.store),
@@ -171,6 +176,7 @@ class Engine:
             "Sampling": sampling,
             "Defense": DefenseServicer(chain=chain),
             "Exporters": exporting,
+            "Recordings": await recordings_of(recordings, state.store, trail),
         }
         listener = _listener(settings, token, recorder, hub, servicers)
         return cls(
@@ -179,6 +185,7 @@ class Engine:
             recorder=recorder,
             pulse=pulse,
             exporters=exporters,
+            recordings=recordings,
             pools=pools,
             runtime=runtime,
             missions=missions,
@@ -195,6 +202,7 @@ class Engine:
             running = [
                 tasks.create_task(self.pulse.run(), name="pulse"),
                 tasks.create_task(self.exporters.run(), name="exporters"),
+                tasks.create_task(self.recordings.run(), name="recordings"),
                 tasks.create_task(self.pools.run(), name="pools"),
                 tasks.create_task(self.runtime.run(), name="sentinels"),
                 tasks.create_task(self.sampling.run(), name="sampling overrides"),
@@ -212,17 +220,7 @@ class Engine:
         self.recorder.close()  # what the others said last
 
     def _announce(self) -> None:
-        """Tells whoever started it; a reader that is gone is no reason to end."""
-        said = {
-            "address": self.address,
-            "instance_id": self.about.instance_id,
-            "metrics_address": self.about.metrics_address,
-            "pid": os.getpid(),
-            "wire_version": codec.WIRE_VERSION,
-        }
-        with contextlib.suppress(OSError):
-            sys.stdout.write(json.dumps(said) + "\n")
-            sys.stdout.flush()
+        announce(self.address, self.about)
         self.recorder.event("engine.started", subject=self.address)
         _log.info("serves at %s, metrics at %s", self.address, self.about.metrics_address or "none")
 

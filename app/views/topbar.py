@@ -155,6 +155,8 @@ class TopBar(QWidget):
 def connection_text(connection: ConnectionState) -> str:
     """Where we are connected to, and how that stands."""
     where = "embedded" if connection.mode == "embedded" else connection.address or "remote"
+    if connection.info is not None and connection.info.recording:
+        where = f"recording {connection.info.recording}"
     word = _WORDS[connection.state]
     return f"{where} · {word}" if word else where
 
@@ -162,7 +164,10 @@ def connection_text(connection: ConnectionState) -> str:
 def connection_tip(connection: ConnectionState) -> str:
     """The same in full."""
     lines = [f"Engine at {connection.address or '–'}: {connection.state}"]
-    if (info := connection.info) is not None:
+    if (info := connection.info) is not None and info.recording:
+        since = figures.moment(info.recording_since_unix_nanos)
+        lines.append(f"recorded {since} to {figures.moment(info.recording_until_unix_nanos)}")
+    if info is not None:
         lines.append(f"version {info.version} on {info.hostname}, process {info.pid}")
         lines.append(f"your role: {info.role}")
         if info.metrics_address:

@@ -21,6 +21,8 @@ VERBS = {
     "info": "What an engine is.",
     "mission": "Run missions and see their results.",
     "pool": "Worker pools and their tools.",
+    "open": "Open a recording.",
+    "record": "Keep a stretch of telemetry in a file.",
     "render": "Draw the control room to a PNG.",
     "sampling": "Which traces are kept.",
     "sentinel": "Supervised agents.",
@@ -41,7 +43,8 @@ class Verbs(click.Group):
         """Loads a verb."""
         if cmd_name not in VERBS:
             return None
-        return getattr(import_module(f"citadel.cli.{cmd_name}"), cmd_name)
+        module = import_module(f"citadel.cli.{cmd_name}")
+        return getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

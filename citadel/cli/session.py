@@ -32,6 +32,7 @@ class Session:
     key: str = ""
     server_name: str = ""
     json: bool = False
+    recording: str = ""
 
     def ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
         """What a question to the engine gives; runs a loop for it."""
@@ -44,7 +45,14 @@ class Session:
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[Client]:
-        """A connected client of the engine that was named, or of the usual one."""
+        """A connected client of the engine that was named, or of the usual one.
+
+        With a recording, of one that serves it, for as long as this.
+        """
+        if self.recording:
+            async with self._replayed(self.recording) as client:
+                yield client
+            return
         from citadel.client.client import connect  # noqa: PLC0415 - gRPC is slow to import
         from citadel.client.connection import TLS  # noqa: PLC0415 - as above
 
@@ -54,6 +62,15 @@ class Session:
             self.connect or DEFAULT_ADDRESS, token=self.token, tls=tls if wants_tls else False
         ) as client:
             yield client
+
+    @asynccontextmanager
+    async def _replayed(self, file: str) -> AsyncGenerator[Client]:
+        from citadel.client.local import LocalEngine  # noqa: PLC0415 - gRPC is slow to import
+
+        async with LocalEngine(["--recording", file]) as engine:
+            local = Session(connect=engine.address, token=engine.token, json=self.json)
+            async with local.client() as client:
+                yield client
 
     @asynccontextmanager
     async def client_or_local(self, config: str = "") -> AsyncGenerator[Client]:
@@ -82,9 +99,10 @@ _SHARED: tuple[Callable[[Any], Any], ...] = (
     click.option("--cert", metavar="FILE", help="This side's certificate (PEM)."),
     click.option("--key", metavar="FILE", help="Its private key (PEM)."),
     click.option("--server-name", metavar="NAME", help="The name in the engine's certificate."),
+    click.option("--recording", metavar="FILE", help="Read a .citadel file, instead of an engine."),
     click.option("--json", is_flag=True, default=None, help="JSON on standard output."),
 )
-_NAMES = ("connect", "token", "tls", "ca", "cert", "key", "server_name", "json")
+_NAMES = ("connect", "token", "tls", "ca", "cert", "key", "server_name", "recording", "json")
 _ENVIRONMENT = {"connect": "CITADEL_CONNECT", "token": "CITADEL_TOKEN"}
 
 

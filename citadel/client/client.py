@@ -21,6 +21,7 @@ from citadel.client.groups import (
     SentinelsGroup,
 )
 from citadel.client.pools import PoolsGroup
+from citadel.client.recordings import RecordingsGroup
 from citadel.client.traces import TracesGroup
 from citadel.client.watch import Update, watch
 from citadel.errors import InvalidRequest, WrongWireVersion
@@ -45,6 +46,7 @@ class Client:
         self.traces = TracesGroup(self.connection)
         self.sampling = SamplingGroup(self.connection)
         self.defense = DefenseGroup(self.connection)
+        self.recordings = RecordingsGroup(self.connection)
         self.exporters = ExportersGroup(self.connection)
 
     async def info(self) -> EngineInfo:

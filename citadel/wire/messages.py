@@ -176,6 +176,10 @@ class EngineInfo:
     metrics_address: str = ""
     # The role of the caller: viewer, operator or admin.
     role: str = ""
+    # The name of the recording that is served instead of a living engine, and its stretch.
+    recording: str = ""
+    recording_since_unix_nanos: int = 0
+    recording_until_unix_nanos: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

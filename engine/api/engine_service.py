@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import socket
+import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -49,6 +52,20 @@ def describe(
         providers=providers,
         metrics_address=metrics_address,
     )
+
+
+def announce(address: str, about: EngineInfo) -> None:
+    """Tells whoever started it, in a line of JSON; a reader that is gone is no reason to end."""
+    said = {
+        "address": address,
+        "instance_id": about.instance_id,
+        "metrics_address": about.metrics_address,
+        "pid": os.getpid(),
+        "wire_version": codec.WIRE_VERSION,
+    }
+    with contextlib.suppress(OSError):
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

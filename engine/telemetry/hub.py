@@ -130,7 +130,7 @@ class LiveHub:
     def snapshot(self, topics: Sequence[str]) -> tuple[int, list[ColumnBatch]]:
         """The sequence number of now, and per topic the present state or the newest rows."""
         wanted = self._checked(topics)
-        return self.seq, [pack(name, self._present(name)) for name in wanted]
+        return self.seq, [pack(name, self.present(name)) for name in wanted]
 
     async def watch(
         self, topics: Sequence[str], since_seq: int, instance_id: str
@@ -204,7 +204,8 @@ class LiveHub:
             coalesced=slow,
         )
 
-    def _present(self, topic: str) -> list[Row]:
+    def present(self, topic: str) -> list[Row]:
+        """What a snapshot of a topic has: its present state, or its newest rows."""
         extra = self.extra.get(topic)
         rows = self._logs[topic] if topic in self._logs else self._state[topic].values()
         return [*(extra() if extra else ()), *rows]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from citadel.wire.v1 import common_pb2 as citadel_dot_wire_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63itadel/wire/v1/engine.proto\x12\x0f\x63itadel.wire.v1\x1a\x1c\x63itadel/wire/v1/common.proto\";\n\x0bInfoRequest\x12\x16\n\x0e\x63lient_version\x18\x01 \x01(\t\x12\x14\n\x0cwire_version\x18\x02 \x01(\r\"\xf8\x01\n\nEngineInfo\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0cwire_version\x18\x03 \x01(\r\x12\x1a\n\x12started_unix_nanos\x18\x04 \x01(\x03\x12\x10\n\x08hostname\x18\x05 \x01(\t\x12\x0b\n\x03pid\x18\x06 \x01(\r\x12\n\n\x02os\x18\x07 \x01(\t\x12\x0e\n\x06python\x18\x08 \x01(\t\x12\x30\n\tproviders\x18\t \x03(\x0b\x32\x1d.citadel.wire.v1.ProviderInfo\x12\x17\n\x0fmetrics_address\x18\n \x01(\t\x12\x0c\n\x04role\x18\x0b \x01(\t\">\n\x0cProviderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\tsimulated\x18\x03 \x01(\x08\"!\n\x0fSnapshotRequest\x12\x0e\n\x06topics\x18\x01 \x03(\t\"y\n\rSnapshotReply\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x17\n\x0ftime_unix_nanos\x18\x03 \x01(\x03\x12-\n\x07\x62\x61tches\x18\x04 \x03(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\"F\n\x0cWatchRequest\x12\x0e\n\x06topics\x18\x01 \x03(\t\x12\x11\n\tsince_seq\x18\x02 \x01(\x04\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\"\xc4\x01\n\nWatchBatch\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\x04\x12\x10\n\x08last_seq\x18\x03 \x01(\x04\x12\x17\n\x0ftime_unix_nanos\x18\x04 \x01(\x03\x12-\n\x07\x62\x61tches\x18\x05 \x03(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\x12!\n\x03gap\x18\x06 \x01(\x0b\x32\x14.citadel.wire.v1.Gap\x12\x11\n\tcoalesced\x18\x07 \x01(\x08\"6\n\x03Gap\x12\x10\n\x08\x66rom_seq\x18\x01 \x01(\x04\x12\x0e\n\x06to_seq\x18\x02 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"<\n\x0c\x41uditRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x04\"Q\n\nAuditReply\x12-\n\x07\x65ntries\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\x12\x14\n\x0c\x63hain_intact\x18\x02 \x01(\x08\x32\xa5\x02\n\x06\x45ngine\x12\x41\n\x04Info\x12\x1c.citadel.wire.v1.InfoRequest\x1a\x1b.citadel.wire.v1.EngineInfo\x12L\n\x08Snapshot\x12 .citadel.wire.v1.SnapshotRequest\x1a\x1e.citadel.wire.v1.SnapshotReply\x12\x45\n\x05Watch\x12\x1d.citadel.wire.v1.WatchRequest\x1a\x1b.citadel.wire.v1.WatchBatch0\x01\x12\x43\n\x05\x41udit\x12\x1d.citadel.wire.v1.AuditRequest\x1a\x1b.citadel.wire.v1.AuditReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63itadel/wire/v1/engine.proto\x12\x0f\x63itadel.wire.v1\x1a\x1c\x63itadel/wire/v1/common.proto\";\n\x0bInfoRequest\x12\x16\n\x0e\x63lient_version\x18\x01 \x01(\t\x12\x14\n\x0cwire_version\x18\x02 \x01(\r\"\xd3\x02\n\nEngineInfo\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0cwire_version\x18\x03 \x01(\r\x12\x1a\n\x12started_unix_nanos\x18\x04 \x01(\x03\x12\x10\n\x08hostname\x18\x05 \x01(\t\x12\x0b\n\x03pid\x18\x06 \x01(\r\x12\n\n\x02os\x18\x07 \x01(\t\x12\x0e\n\x06python\x18\x08 \x01(\t\x12\x30\n\tproviders\x18\t \x03(\x0b\x32\x1d.citadel.wire.v1.ProviderInfo\x12\x17\n\x0fmetrics_address\x18\n \x01(\t\x12\x0c\n\x04role\x18\x0b \x01(\t\x12\x11\n\trecording\x18\x0c \x01(\t\x12\"\n\x1arecording_since_unix_nanos\x18\r \x01(\x03\x12\"\n\x1arecording_until_unix_nanos\x18\x0e \x01(\x03\">\n\x0cProviderInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\tsimulated\x18\x03 \x01(\x08\"!\n\x0fSnapshotRequest\x12\x0e\n\x06topics\x18\x01 \x03(\t\"y\n\rSnapshotReply\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x17\n\x0ftime_unix_nanos\x18\x03 \x01(\x03\x12-\n\x07\x62\x61tches\x18\x04 \x03(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\"F\n\x0cWatchRequest\x12\x0e\n\x06topics\x18\x01 \x03(\t\x12\x11\n\tsince_seq\x18\x02 \x01(\x04\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\"\xc4\x01\n\nWatchBatch\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\x04\x12\x10\n\x08last_seq\x18\x03 \x01(\x04\x12\x17\n\x0ftime_unix_nanos\x18\x04 \x01(\x03\x12-\n\x07\x62\x61tches\x18\x05 \x03(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\x12!\n\x03gap\x18\x06 \x01(\x0b\x32\x14.citadel.wire.v1.Gap\x12\x11\n\tcoalesced\x18\x07 \x01(\x08\"6\n\x03Gap\x12\x10\n\x08\x66rom_seq\x18\x01 \x01(\x04\x12\x0e\n\x06to_seq\x18\x02 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"<\n\x0c\x41uditRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x04\"Q\n\nAuditReply\x12-\n\x07\x65ntries\x18\x01 \x01(\x0b\x32\x1c.citadel.wire.v1.ColumnBatch\x12\x14\n\x0c\x63hain_intact\x18\x02 \x01(\x08\x32\xa5\x02\n\x06\x45ngine\x12\x41\n\x04Info\x12\x1c.citadel.wire.v1.InfoRequest\x1a\x1b.citadel.wire.v1.EngineInfo\x12L\n\x08Snapshot\x12 .citadel.wire.v1.SnapshotRequest\x1a\x1e.citadel.wire.v1.SnapshotReply\x12\x45\n\x05Watch\x12\x1d.citadel.wire.v1.WatchRequest\x1a\x1b.citadel.wire.v1.WatchBatch0\x01\x12\x43\n\x05\x41udit\x12\x1d.citadel.wire.v1.AuditRequest\x1a\x1b.citadel.wire.v1.AuditReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,23 +35,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFOREQUEST']._serialized_start=79
   _globals['_INFOREQUEST']._serialized_end=138
   _globals['_ENGINEINFO']._serialized_start=141
-  _globals['_ENGINEINFO']._serialized_end=389
-  _globals['_PROVIDERINFO']._serialized_start=391
-  _globals['_PROVIDERINFO']._serialized_end=453
-  _globals['_SNAPSHOTREQUEST']._serialized_start=455
-  _globals['_SNAPSHOTREQUEST']._serialized_end=488
-  _globals['_SNAPSHOTREPLY']._serialized_start=490
-  _globals['_SNAPSHOTREPLY']._serialized_end=611
-  _globals['_WATCHREQUEST']._serialized_start=613
-  _globals['_WATCHREQUEST']._serialized_end=683
-  _globals['_WATCHBATCH']._serialized_start=686
-  _globals['_WATCHBATCH']._serialized_end=882
-  _globals['_GAP']._serialized_start=884
-  _globals['_GAP']._serialized_end=938
-  _globals['_AUDITREQUEST']._serialized_start=940
-  _globals['_AUDITREQUEST']._serialized_end=1000
-  _globals['_AUDITREPLY']._serialized_start=1002
-  _globals['_AUDITREPLY']._serialized_end=1083
-  _globals['_ENGINE']._serialized_start=1086
-  _globals['_ENGINE']._serialized_end=1379
+  _globals['_ENGINEINFO']._serialized_end=480
+  _globals['_PROVIDERINFO']._serialized_start=482
+  _globals['_PROVIDERINFO']._serialized_end=544
+  _globals['_SNAPSHOTREQUEST']._serialized_start=546
+  _globals['_SNAPSHOTREQUEST']._serialized_end=579
+  _globals['_SNAPSHOTREPLY']._serialized_start=581
+  _globals['_SNAPSHOTREPLY']._serialized_end=702
+  _globals['_WATCHREQUEST']._serialized_start=704
+  _globals['_WATCHREQUEST']._serialized_end=774
+  _globals['_WATCHBATCH']._serialized_start=777
+  _globals['_WATCHBATCH']._serialized_end=973
+  _globals['_GAP']._serialized_start=975
+  _globals['_GAP']._serialized_end=1029
+  _globals['_AUDITREQUEST']._serialized_start=1031
+  _globals['_AUDITREQUEST']._serialized_end=1091
+  _globals['_AUDITREPLY']._serialized_start=1093
+  _globals['_AUDITREPLY']._serialized_end=1174
+  _globals['_ENGINE']._serialized_start=1177
+  _globals['_ENGINE']._serialized_end=1470
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,7 @@ class InfoRequest(_message.Message):
     def __init__(self, client_version: _Optional[str] = ..., wire_version: _Optional[int] = ...) -> None: ...
 
 class EngineInfo(_message.Message):
-    __slots__ = ("instance_id", "version", "wire_version", "started_unix_nanos", "hostname", "pid", "os", "python", "providers", "metrics_address", "role")
+    __slots__ = ("instance_id", "version", "wire_version", "started_unix_nanos", "hostname", "pid", "os", "python", "providers", "metrics_address", "role", "recording", "recording_since_unix_nanos", "recording_until_unix_nanos")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WIRE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,9 @@ class EngineInfo(_message.Message):
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     METRICS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_SINCE_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_UNTIL_UNIX_NANOS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     version: str
     wire_version: int
@@ -39,7 +42,10 @@ class EngineInfo(_message.Message):
     providers: _containers.RepeatedCompositeFieldContainer[ProviderInfo]
     metrics_address: str
     role: str
-    def __init__(self, instance_id: _Optional[str] = ..., version: _Optional[str] = ..., wire_version: _Optional[int] = ..., started_unix_nanos: _Optional[int] = ..., hostname: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., python: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[ProviderInfo, _Mapping]]] = ..., metrics_address: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+    recording: str
+    recording_since_unix_nanos: int
+    recording_until_unix_nanos: int
+    def __init__(self, instance_id: _Optional[str] = ..., version: _Optional[str] = ..., wire_version: _Optional[int] = ..., started_unix_nanos: _Optional[int] = ..., hostname: _Optional[str] = ..., pid: _Optional[int] = ..., os: _Optional[str] = ..., python: _Optional[str] = ..., providers: _Optional[_Iterable[_Union[ProviderInfo, _Mapping]]] = ..., metrics_address: _Optional[str] = ..., role: _Optional[str] = ..., recording: _Optional[str] = ..., recording_since_unix_nanos: _Optional[int] = ..., recording_until_unix_nanos: _Optional[int] = ...) -> None: ...
 
 class ProviderInfo(_message.Message):
     __slots__ = ("name", "model", "simulated")

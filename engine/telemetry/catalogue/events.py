@@ -93,6 +93,9 @@ EVENTS = MappingProxyType(
         ),
         "store.failed": Event("The span store could not write", _ERROR),
         "store.set_aside": Event("A corrupt span database was set aside", ("warning", "error")),
+        "incident.recorded": Event(
+            "The flight recorder kept what led to something", ("warning",), ("trigger",)
+        ),
         "otlp.log": Event(
             "A log record that another program sent by OTLP; attributes are its own",
             ("debug", "info", "warning", "error"),
