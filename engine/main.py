@@ -24,7 +24,7 @@ from engine.api import auth
 from engine.api.defense_service import DefenseServicer
 from engine.api.dispatch import Dispatcher
 from engine.api.engine_service import EngineServicer, announce, describe
-from engine.api.exporters_service import exporters_of
+from engine.api.exporters_service import ExportersServicer, exporters_of
 from engine.api.missions_service import MissionsServicer
 from engine.api.otlp_service import OtlpReceiver
 from engine.api.pools_service import PoolsServicer
@@ -153,13 +153,11 @@ class Engine:
         state = await _state(folder, settings.telemetry, stack)
         hub, recorder, trail = state.hub, state.recorder, state.trail
         sampling, chain = await _policies(settings, state)
-        told = settings.telemetry.exporters
-        exporters, exporting = await exporters_of(state.store, trail, hub, recorder, told, stack)
-        providers = Providers([_provider(each) for each in settings.providers], recorder)
-        stack.push_async_callback(providers.close)
+        exporters, exporting = await _exporters(settings, state, stack)
+        providers = _providers(settings, recorder, stack)
         pools = Pools([_pool(each) for each in settings.pools], recorder, hub, folder)
-        performer = Performer(recorder, pools, chain, providers)
-        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, performer, _restarts(settings))
+        doing = Performer(recorder, pools, chain, providers)
+        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, doing, _restarts(settings))
         pools.asks.signal = _signals(runtime)
         missions = await _missions(state, runtime, stack)
         pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
@@ -368,6 +366,21 @@ def _signals(runtime: SentinelRuntime) -> Callable[[str, str, Any, Caller], int]
 def _restarts(settings: Settings) -> RestartPolicy:
     told = settings.sentinels
     return RestartPolicy(max_restarts=told.max_restarts, within_seconds=told.window_seconds)
+
+
+async def _exporters(
+    settings: Settings, state: _State, stack: contextlib.AsyncExitStack
+) -> tuple[Exporters, ExportersServicer]:
+    told, hub = settings.telemetry.exporters, state.hub
+    return await exporters_of(state.store, state.trail, hub, state.recorder, told, stack)
+
+
+def _providers(
+    settings: Settings, recorder: Recorder, stack: contextlib.AsyncExitStack
+) -> Providers:
+    providers = Providers([_provider(each) for each in settings.providers], recorder)
+    stack.push_async_callback(providers.close)
+    return providers
 
 
 def _provider(section: ProviderSection) -> ProviderSettings:

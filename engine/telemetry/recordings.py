@@ -99,54 +99,71 @@ class Recordings:
             Conflict: there is one of that name.
         """
         now = self._clock()
-        name = name or time.strftime("%Y%m%d-%H%M%S", time.localtime(now / 1e9))
+        name = self._free(name or time.strftime("%Y%m%d-%H%M%S", time.localtime(now / 1e9)))
+        group = self._group
+        if group is None or len(self._running) >= MAX_RUNNING:
+            raise InvalidRequest(f"{len(self._running)} recordings run already: stop one first")
+        mark = self._mark(now - round(before_seconds * 1e9)) or await self._snapshot(now)
+        status = RecordingStatus(
+            name=self._free(name),  # the state took a moment
+            kind=kind,
+            state="recording",
+            path=str(self.path_of(name)),
+            since_unix_nanos=mark.time_unix_nanos,
+            trigger=trigger,
+            cause=cause,
+        )
+        self._known[name] = status
+        running = _Running(
+            status,
+            await self._made(status, mark),
+            ends_ns=now + round(seconds * 1e9) if seconds else 0,
+            max_bytes=max_bytes or MAX_BYTES,
+        )
+        self._running[name] = running
+        self._show(status)
+        group.create_task(self._record(running, mark.seq), name=f"recording {name}")
+        return status
+
+    def _free(self, name: str) -> str:
+        """The name, when it is one that nobody has.
+
+        Raises:
+            InvalidRequest: it is none.
+            Conflict: there is a recording of that name.
+        """
         if not NAME.fullmatch(name):
             raise InvalidRequest(
                 f"{name!r} is no name for a recording",
                 subject=name,
                 remedy="Letters, digits, dots, hyphens and underscores, at most 100",
             )
-        path = self.path_of(name)
-        if name in self._known or path.exists():
+        if name in self._known or self.path_of(name).exists():
             raise Conflict(f"there is a recording {name} already", subject=name)
-        if self._group is None or len(self._running) >= MAX_RUNNING:
-            raise InvalidRequest(f"{len(self._running)} recordings run already: stop one first")
-        mark = self._mark(now - round(before_seconds * 1e9)) or await self._snapshot(now)
-        status = RecordingStatus(
-            name=name,
-            kind=kind,
-            state="recording",
-            path=str(path),
-            since_unix_nanos=mark.time_unix_nanos,
-            trigger=trigger,
-            cause=cause,
-        )
-        self._known[name] = status  # the name is taken while the file is made
+        return name
+
+    async def _made(self, status: RecordingStatus, mark: SnapshotReply) -> RecordingWriter:
+        """The file of a recording that begins.
+
+        Raises:
+            InvalidRequest: it cannot be written.
+        """
         about = About(
-            name=name,
-            kind=kind,
+            name=status.name,
+            kind="incident" if status.kind == "incident" else "recording",
             engine=asdict(self._about()),
             since_ns=mark.time_unix_nanos,
-            trigger=trigger,
-            cause=cause,
+            trigger=status.trigger,
+            cause=status.cause,
         )
+        path = self.path_of(status.name)
         try:
-            writer = await asyncio.to_thread(RecordingWriter, path, about, mark)
+            return await asyncio.to_thread(RecordingWriter, path, about, mark)
         except (OSError, sqlite3.Error) as error:
-            del self._known[name]
+            del self._known[status.name]
             raise InvalidRequest(
-                f"the recording {path} cannot be written: {error}", subject=name
+                f"the recording {path} cannot be written: {error}", subject=status.name
             ) from error
-        running = _Running(
-            status,
-            writer,
-            ends_ns=now + round(seconds * 1e9) if seconds else 0,
-            max_bytes=max_bytes or MAX_BYTES,
-        )
-        self._running[name] = running
-        self._show(status)
-        self._group.create_task(self._record(running, mark.seq), name=f"recording {name}")
-        return status
 
     async def stop(self, name: str) -> RecordingStatus:
         """Ends one; its file is whole when this returns.
