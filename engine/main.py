@@ -157,7 +157,8 @@ class Engine:
         providers = _providers(settings, recorder, stack)
         pools = Pools([_pool(each) for each in settings.pools], recorder, hub, folder)
         doing = Performer(recorder, pools, chain, providers)
-        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, doing, _restarts(settings))
+        restarts = RestartPolicy(**settings.sentinels.restarts)
+        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, doing, restarts)
         pools.asks.signal = _signals(runtime)
         missions = await _missions(state, runtime, stack)
         pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
@@ -361,11 +362,6 @@ def _signals(runtime: SentinelRuntime) -> Callable[[str, str, Any, Caller], int]
         return runtime.send(to, signal)
 
     return send
-
-
-def _restarts(settings: Settings) -> RestartPolicy:
-    told = settings.sentinels
-    return RestartPolicy(max_restarts=told.max_restarts, within_seconds=told.window_seconds)
 
 
 async def _exporters(

@@ -247,6 +247,11 @@ class SentinelsSection(Section):
     )
     window_seconds: float = Field(default=60.0, gt=0, le=3600, description="See max_restarts.")
 
+    @property
+    def restarts(self) -> dict[str, Any]:
+        """What a RestartPolicy is told."""
+        return {"max_restarts": self.max_restarts, "within_seconds": self.window_seconds}
+
 
 def _default_pools() -> tuple[PoolSection, ...]:
     return (PoolSection(name="python", adapter=SURVEY_ADAPTER),)
