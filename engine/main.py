@@ -157,18 +157,17 @@ class Engine:
         providers = _providers(settings, recorder, stack)
         pools = Pools([_pool(each) for each in settings.pools], recorder, hub, folder)
         doing = Performer(recorder, pools, chain, providers)
-        restarts = RestartPolicy(**settings.sentinels.restarts)
-        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, doing, restarts)
+        again = RestartPolicy(**settings.sentinels.restarts)
+        runtime = SentinelRuntime(BEHAVIOURS, recorder, hub, doing, again)
         pools.asks.signal = _signals(runtime)
         missions = await _missions(state, runtime, stack)
         pulse = _pulse(state, exporters, pools, lambda: sentinel_gauges(runtime, missions))
-        metrics_address = _start_metrics(settings, state, pulse, stack)
-        about = describe(hub.instance_id, providers.info, metrics_address)
+        scraped = _start_metrics(settings, state, pulse, stack)
+        about = describe(hub.instance_id, providers.info, scraped)
         recordings = Recordings(folder / "recordings", hub, recorder, lambda: about)
-        closing = asyncio.Event()
         servicers = {
             "Engine": EngineServicer(about=about, hub=hub, store=state.store),
-            "Pools": PoolsServicer(pools=pools, trail=trail, closing=closing),
+            "Pools": PoolsServicer(pools=pools, trail=trail, closing=(closing := asyncio.Event())),
             "Sentinels": SentinelsServicer(runtime=runtime, missions=missions, trail=trail),
             "Missions": MissionsServicer(missions=missions, trail=trail),
             "Traces": TracesServicer(spans=state.spans, recorder=recorder),
