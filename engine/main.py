@@ -177,6 +177,7 @@ class Engine:
             "Recordings": await recordings_of(recordings, state.store, trail),
         }
         listener = _listener(settings, token, recorder, hub, servicers)
+        certificate = certificate_of(settings, folder)
         return cls(
             listener=listener,
             closing=closing,
@@ -188,9 +189,7 @@ class Engine:
             runtime=runtime,
             missions=missions,
             sampling=sampling,
-            address=listener.bind(
-                *split_address(settings.listen), certificate_of(settings, folder)
-            ),
+            address=listener.bind(*split_address(settings.listen), certificate),
             about=about,
         )
 
