@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from citadel import semconv
 from citadel.trace import SpanContext, new_span_id
 from citadel.vocabulary import (
     KIND_CLIENT,
@@ -33,7 +34,7 @@ MAX_ATTRIBUTES = 128
 MAX_LINKS = 128
 MAX_TEXT = 8_192
 """Characters of an attribute, and items of a list; longer ones are cut."""
-UNFINISHED = "citadel.unfinished"
+UNFINISHED = semconv.CITADEL_UNFINISHED
 """True on a span that its code never ended: the command's end ended it."""
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 KINDS: Mapping[Kind, int] = {
@@ -160,9 +161,11 @@ class LocalSpan:
             return
         self._status = STATUS_ERROR
         kind = type(error).__qualname__
-        self.attributes["error.type"] = kind
+        self.attributes[semconv.ERROR_TYPE] = kind
         self._message = text_of(error)
-        self.event("exception", **{"exception.type": kind, "exception.message": self._message})
+        self.event(
+            "exception", **{semconv.EXCEPTION_TYPE: kind, semconv.EXCEPTION_MESSAGE: self._message}
+        )
 
     def end(self) -> None:
         """Adds the span to what its scope has recorded; a second call does nothing."""

@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
-from citadel import telemetry
+from citadel import semconv, telemetry
 from citadel.local_span import MAX_EVENTS, MAX_SPANS, Scope, attribute, links_json
 from citadel.trace import SpanContext, parse_tracestate
 
@@ -112,7 +112,7 @@ def _row(span: ReadableSpan, scope: Scope) -> tuple[Any, ...]:
     start = span.start_time or 0
     attributes = {key: attribute(value) for key, value in (span.attributes or {}).items()}
     if span.instrumentation_scope is not None:
-        attributes["otel.scope.name"] = span.instrumentation_scope.name
+        attributes[semconv.OTEL_SCOPE_NAME] = span.instrumentation_scope.name
     events = [
         {
             "time_ns": each.timestamp,

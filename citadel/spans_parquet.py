@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from citadel import semconv
 from citadel.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ TEXTS: Mapping[str, str] = MappingProxyType(
         "name": "name",
         "status_message": "status_message",
         "trace_state": "trace_state",
-        "citadel.source": "source",
-        "service.name": "service",
-        "citadel.mission": "mission",
-        "citadel.mission.class": "mission_class",
-        "citadel.sentinel": "sentinel",
-        "citadel.pool": "pool",
+        semconv.CITADEL_SOURCE: "source",
+        semconv.SERVICE_NAME: "service",
+        semconv.CITADEL_MISSION: "mission",
+        semconv.CITADEL_MISSION_CLASS: "mission_class",
+        semconv.CITADEL_SENTINEL: "sentinel",
+        semconv.CITADEL_POOL: "pool",
         "attributes": "attributes",
         "events": "events",
         "links": "links",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from citadel import query
+from citadel import query, semconv
 from citadel.cli import show, trace_figures
 from citadel.cli.session import Session, shared
 from citadel.cli.text import clock, count, duration
@@ -159,7 +159,7 @@ def _failure(span: dict[str, Any]) -> str:
     if span["status"] != STATUS_ERROR:
         return ""
     try:
-        kind = json.loads(span["attributes"] or "{}").get("error.type", "")
+        kind = json.loads(span["attributes"] or "{}").get(semconv.ERROR_TYPE, "")
     except ValueError:
         kind = ""
     return f"  ✕ {kind or 'error'}"

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Self
 
-from citadel import telemetry
+from citadel import semconv, telemetry
 from citadel.errors import CitadelError
 from citadel.trace import SpanContext, new_span_id, new_trace_id
 from citadel.vocabulary import KIND_CLIENT, STATUS_ERROR, STATUS_UNSET
@@ -71,12 +71,12 @@ class CallSpan:
         """The columns of topic `span`."""
         context, parent, method, request = self.context, self._parent, self._method, self._request
         attributes = {
-            "rpc.system": "grpc",
-            "rpc.method": method.name,
-            "rpc.service": method.service,
+            semconv.RPC_SYSTEM: "grpc",
+            semconv.RPC_METHOD: method.name,
+            semconv.RPC_SERVICE: method.service,
         }
         if error:
-            attributes["error.type"] = error
+            attributes[semconv.ERROR_TYPE] = error
         return (
             context.trace_id >> 64,
             context.trace_id & _MASK64,

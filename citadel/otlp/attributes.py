@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from citadel import semconv
 from citadel.otlp import wire
 from citadel.otlp.wire import VARINTS, varint
 
@@ -18,8 +19,8 @@ MAX_CACHED = 4_096
 """Entries of each cache; a full one is begun anew."""
 MAX_DEPTH = 16
 """Lists and maps inside each other; deeper ones are sent as JSON."""
-DROPPED_ATTRIBUTES = "citadel.dropped_attributes"
-DROPPED_EVENTS = "citadel.dropped_events"
+DROPPED_ATTRIBUTES = semconv.CITADEL_DROPPED_ATTRIBUTES
+DROPPED_EVENTS = semconv.CITADEL_DROPPED_EVENTS
 """Counts that OTLP has fields for."""
 _MAX_COUNT = 2**32 - 1
 _LOW, _HIGH = -(2**63), 2**63
@@ -34,7 +35,7 @@ _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().raw_decode  # 
 _keys: dict[str, bytes] = {}
 _values: dict[str, bytes] = {}
 
-_MALFORMED = {"citadel.malformed": "the attributes were no JSON object"}
+_MALFORMED = {semconv.CITADEL_MALFORMED: "the attributes were no JSON object"}
 
 
 def parsed(text: str) -> dict[str, Any]:

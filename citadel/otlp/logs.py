@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from citadel import semconv
 from citadel.otlp import wire
 from citadel.otlp.attributes import DROPPED_ATTRIBUTES, dropped, encoded, parsed
 from citadel.otlp.resource import Resource, scope_field
@@ -39,7 +40,7 @@ def _record(row: Row) -> bytes:
     time_ns, severity, name, subject, text, hi, lo, mission, attributes = row
     known = dict(parsed(attributes))
     lost = dropped(known, DROPPED_ATTRIBUTES)
-    for key, value in (("citadel.subject", subject), ("citadel.mission", mission)):
+    for key, value in ((semconv.CITADEL_SUBJECT, subject), (semconv.CITADEL_MISSION, mission)):
         if value:
             known.setdefault(key, value)
     body = (

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from citadel import semconv
 from citadel.errors import CitadelError
 from citadel.otlp.config import GRPC, HTTP, address_of, masked_text, url_of
 from citadel.otlp.outcome import Fault, Outcome
@@ -93,7 +94,7 @@ def _keys(config: ExporterConfig) -> str:
 def _row(trace_id: int) -> tuple[object, ...]:
     now = time.time_ns()
     ids = (trace_id >> 64, trace_id & _MASK64, new_span_id(), 0)
-    attributes = json.dumps({"citadel.exporter.test": True})
+    attributes = json.dumps({semconv.CITADEL_EXPORTER_TEST: True})
     return (
         *ids,
         now - 1_000_000,

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
 
+from citadel import semconv
 from citadel.otlp import wire
 from citadel.otlp.attributes import encoded
 
@@ -31,9 +32,9 @@ class Resource:
 
     def field(self) -> bytes:
         """The field `resource`, which all three signals have as their first."""
-        known: dict[str, Any] = {"service.name": self.service}
+        known: dict[str, Any] = {semconv.SERVICE_NAME: self.service}
         if self.instance:
-            known["service.instance.id"] = self.instance
+            known[semconv.SERVICE_INSTANCE_ID] = self.instance
         known["telemetry.sdk.name"] = "citadel"
         known["telemetry.sdk.language"] = "python"
         known["telemetry.sdk.version"] = own_version()

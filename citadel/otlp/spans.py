@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from citadel import semconv
 from citadel.otlp import wire
 from citadel.otlp.attributes import (
     DROPPED_ATTRIBUTES,
@@ -26,8 +27,13 @@ from citadel.otlp.wire import MASK64, VARINTS, varint
 from citadel.trace import with_threshold
 
 Row = tuple[Any, ...]
-LANE = ("citadel.service", "citadel.mission", "citadel.mission.class", "citadel.sentinel")
-POOL = "citadel.pool"
+LANE = (
+    semconv.CITADEL_SERVICE,
+    semconv.CITADEL_MISSION,
+    semconv.CITADEL_MISSION_CLASS,
+    semconv.CITADEL_SENTINEL,
+)
+POOL = semconv.CITADEL_POOL
 """Attributes for what rows have columns for, and OpenTelemetry has not."""
 _LANES = (*LANE, POOL)
 _FROM_OUTSIDE = "user"
@@ -115,7 +121,7 @@ class SpanEncoder:
         parts.append(text_field(_NAME, row[8]))
         parts.append(_times(0x39, start, 0x41, end, 0x30, kind & 0x7F, 0x85, 0x01, 1))
         events = row[16]
-        if "citadel.d" in text:
+        if semconv.CITADEL_DROPPED in text:
             lost = dropped(attributes, DROPPED_ATTRIBUTES)
             parts += (wire.number(10, lost), wire.number(12, dropped(attributes, DROPPED_EVENTS)))
         lane = row[10:15]

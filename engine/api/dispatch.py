@@ -18,6 +18,7 @@ from typing import Any, cast
 import grpc
 import grpc.aio
 
+from citadel import semconv
 from citadel.errors import (
     CitadelError,
     MessageTooLarge,
@@ -222,10 +223,10 @@ class Dispatcher:
         )
         if span.sampled:
             span.attributes = {
-                "rpc.system": "grpc",
-                "rpc.service": rpc.method.service,
-                "rpc.method": rpc.method.name,
-                "enduser.id": identity.name,
+                semconv.RPC_SYSTEM: "grpc",
+                semconv.RPC_SERVICE: rpc.method.service,
+                semconv.RPC_METHOD: rpc.method.name,
+                semconv.ENDUSER_ID: identity.name,
             }
         return span
 

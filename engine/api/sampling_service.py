@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from citadel import semconv
 from citadel.errors import Conflict, InvalidRequest, NotFound
 from citadel.wire.messages import (
     ApplySamplingRequest,
@@ -281,7 +282,9 @@ class SamplingServicer:
             reason=change.reason if change else "",
         )
         if call.span is not None:
-            call.span.event("sampling.changed", **{"citadel.sampling.revision": applied.revision})
+            call.span.event(
+                "sampling.changed", **{semconv.CITADEL_SAMPLING_REVISION: applied.revision}
+            )
         return self._policy(applied)
 
     def _put_in_force(self, current: Versioned[Policy]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from citadel import semconv
 from citadel.wire.messages import Verdict
 from engine.guards.contract import Finding, GuardRequest, strongest_rules
 from engine.guards.evidence import Evidence, evidence
@@ -69,16 +70,16 @@ class VerdictRecord:
             sentinel=request.sentinel,
             start_ns=now - int(verdict.latency_ms * 1e6),
             attributes={
-                "citadel.guard.decision": verdict.decision,
-                "citadel.guard.score": round(verdict.score, 4),
-                "citadel.guard.channel": request.channel,
-                "citadel.guard.strict": settings.strict,
-                "citadel.guard.config_revision": settings.revision,
+                semconv.CITADEL_GUARD_DECISION: verdict.decision,
+                semconv.CITADEL_GUARD_SCORE: round(verdict.score, 4),
+                semconv.CITADEL_GUARD_CHANNEL: request.channel,
+                semconv.CITADEL_GUARD_STRICT: settings.strict,
+                semconv.CITADEL_GUARD_CONFIG_REVISION: settings.revision,
             },
         )
         if shown.reasons:
-            span.set("citadel.guard.rules", _rules(shown))
-            span.set("citadel.guard.excerpt", shown.excerpt)
+            span.set(semconv.CITADEL_GUARD_RULES, _rules(shown))
+            span.set(semconv.CITADEL_GUARD_EXCERPT, shown.excerpt)
         if verdict.failure:
             span.error(verdict.failure)
         if verdict.decision != "allow":

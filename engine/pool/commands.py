@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from citadel import semconv
 from citadel.errors import Cancelled, CitadelError, Shed, WireError
 from citadel.values import Parcel
 from citadel.vocabulary import PRIORITIES
@@ -138,8 +139,12 @@ class Commands(Delivery):
             command.sentinel,
         )
         if span.sampled:
-            span.set("citadel.tool", command.tool)
-            span.set("citadel.command.id", command.id)
+            span.set(semconv.CITADEL_TOOL, command.tool)
+            span.set(semconv.CITADEL_COMMAND_ID, command.id)
+            if command.sentinel:  # an agent's tool call, as the GenAI conventions know it
+                span.set(semconv.GEN_AI_OPERATION_NAME, semconv.EXECUTE_TOOL)
+                span.set(semconv.GEN_AI_TOOL_NAME, command.tool)
+                span.set(semconv.GEN_AI_TOOL_CALL_ID, command.id)
         self._recorder.commands.append((command.id, span.trace_id))
         self.newest += 1
         return Command(
@@ -211,8 +216,8 @@ class Commands(Delivery):
             if call.watched:
                 self.resilience.answered(call, seconds)
             if call.span.sampled:
-                call.span.set("citadel.queued_ms", round(queued * 1e3, 3))
-                call.span.set("citadel.worker", worker.id)
+                call.span.set(semconv.CITADEL_QUEUED_MS, round(queued * 1e3, 3))
+                call.span.set(semconv.CITADEL_WORKER, worker.id)
             if ok:
                 self._succeed(call, value, worker.id, queued, seconds)
             else:
@@ -341,7 +346,7 @@ class Commands(Delivery):
         self._forget(call)
         self.resilience.over(call)
         if call.worker:
-            call.span.set("citadel.worker", call.worker)
+            call.span.set(semconv.CITADEL_WORKER, call.worker)
         call.span.error(error)
         call.span.end()
         if not call.future.done():

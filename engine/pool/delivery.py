@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from citadel import semconv
 from citadel.errors import CitadelError
 from citadel.wire.messages import CommandResult
 from engine.pool import frames
@@ -137,7 +138,7 @@ class Delivery:
 
     def _again(self, call: Command, seconds: float) -> None:
         self._recorder.count("citadel.command.attempts", pool=self._settings.name, kind="retry")
-        call.span.set("citadel.attempt", call.attempts)
+        call.span.set(semconv.CITADEL_ATTEMPT, call.attempts)
         self._tell("command.retried", call, f"attempt {call.attempts} in {seconds:.3f} s")
         self._loop.call_later(seconds, lambda: self.act(self.scheduler.resume(call.number)))
 

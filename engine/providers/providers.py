@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
+from citadel import semconv
 from citadel.trace import SpanContext
 from citadel.vocabulary import KIND_CLIENT
 from citadel.wire.messages import ProviderInfo
 from engine.providers.chat import ChatProvider, ChatReply, ChatRequest, ProviderSettings
-from engine.providers.openai_compatible import OpenAICompatibleProvider
+from engine.providers.openai_compatible import DEFAULT_URL, OpenAICompatibleProvider
 from engine.providers.simulated import SimulatedProvider
 from engine.telemetry.recorder import Recorder, Span
 
@@ -28,6 +30,7 @@ class Providers:
 
     def __init__(self, settings: Sequence[ProviderSettings], recorder: Recorder) -> None:
         self._providers = [made(each) for each in settings or (ProviderSettings(),)]
+        self._servers = [_server(each) for each in settings or (ProviderSettings(),)]
         self._recorder = recorder
 
     @property
@@ -46,16 +49,17 @@ class Providers:
         provider = self._providers[0]
         info = provider.info
         attributes = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": info.name,
-            "gen_ai.request.model": info.model,
-            "gen_ai.request.max_tokens": request.max_tokens,
-            "citadel.simulated": info.simulated,
+            semconv.GEN_AI_OPERATION_NAME: semconv.CHAT,
+            semconv.GEN_AI_PROVIDER_NAME: info.name,
+            semconv.GEN_AI_REQUEST_MODEL: info.model,
+            semconv.GEN_AI_REQUEST_MAX_TOKENS: request.max_tokens,
+            semconv.CITADEL_SIMULATED: info.simulated,
+            **self._servers[0],
         }
         began = time.perf_counter()
         outcome = "failed"
         with self._recorder.span(
-            f"chat {info.model}",
+            f"{semconv.CHAT} {info.model}",
             parent=parent if parent is not None else self._recorder.current(),
             kind=KIND_CLIENT,
             source="provider",
@@ -83,10 +87,10 @@ class Providers:
         return reply
 
     def _record(self, provider: str, span: Span, reply: ChatReply) -> None:
-        span.set("gen_ai.response.model", reply.model)
-        span.set("gen_ai.response.finish_reasons", reply.finish_reason)
-        span.set("gen_ai.usage.input_tokens", reply.input_tokens)
-        span.set("gen_ai.usage.output_tokens", reply.output_tokens)
+        span.set(semconv.GEN_AI_RESPONSE_MODEL, reply.model)
+        span.set(semconv.GEN_AI_RESPONSE_FINISH_REASONS, [reply.finish_reason])
+        span.set(semconv.GEN_AI_USAGE_INPUT_TOKENS, reply.input_tokens)
+        span.set(semconv.GEN_AI_USAGE_OUTPUT_TOKENS, reply.output_tokens)
         for direction, tokens in (("input", reply.input_tokens), ("output", reply.output_tokens)):
             self._recorder.count(
                 "citadel.provider.tokens", tokens, provider=provider, direction=direction
@@ -102,3 +106,12 @@ def _traced(request: ChatRequest, span: Span) -> ChatRequest:
     """The request with the headers that let the endpoint's spans be of the same trace."""
     leaving = span.outward()
     return replace(request, traceparent=leaving.traceparent(), tracestate=leaving.trace_state)
+
+
+def _server(settings: ProviderSettings) -> dict[str, str | int]:
+    """Where a provider is, as attributes; the simulated one is nowhere."""
+    if settings.kind != "openai":
+        return {}
+    url = urlsplit(settings.base_url or DEFAULT_URL)
+    port = url.port or (80 if url.scheme == "http" else 443)
+    return {semconv.SERVER_ADDRESS: url.hostname or "", semconv.SERVER_PORT: port}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgpack
 
+from citadel import semconv
 from citadel.behaviour import (
     ASK_DONE,
     ASK_FAILED,
@@ -261,7 +262,7 @@ class Performer:
             service=sentinel.mission_id or sentinel.id,
             mission=sentinel.mission,
             mission_class=sentinel.mission_class,
-            attributes={"citadel.unit": directive.subject},
+            attributes={semconv.CITADEL_UNIT: directive.subject},
             links=(work.turn.span.context,),
         )
 

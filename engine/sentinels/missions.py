@@ -1,7 +1,6 @@
 """Missions: started, watched, paced, cancelled; what they found is kept. Loop thread only.
 
-A kind of mission is a class that plans Sentinels and collects what they find. This file knows
-nothing of what a mission is about.
+A kind of mission is a class that plans Sentinels and collects what they find: not known here.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
+from citadel import semconv
 from citadel.behaviour import Signal
 from citadel.errors import BadArguments, CitadelError, Conflict, NotFound, UnknownMission
 from citadel.trace import SpanContext
@@ -350,7 +350,7 @@ class Missions:
             service=status.id,
             mission=status.name,
             mission_class=mission_class,
-            attributes={"citadel.mission.id": status.id},
+            attributes={semconv.CITADEL_MISSION_ID: status.id},
         )
         status = replace(status, trace_id=span.context.trace_hex)
         return MissionRun(status, span, self._runtime, self._recorder, self._ended)

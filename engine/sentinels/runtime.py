@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from citadel import semconv
 from citadel.behaviour import Behaviour, Context, Directive, Signal
 from citadel.errors import InvalidRequest, NotFound
 from citadel.vocabulary import GONE, SentinelState
@@ -246,7 +247,13 @@ class SentinelRuntime:
             sentinel=sentinel.id,
             mission=sentinel.mission,
             mission_class=sentinel.mission_class,
-            attributes={"citadel.signal.id": signal.id, "citadel.signal.type": signal.type},
+            attributes={
+                semconv.GEN_AI_OPERATION_NAME: semconv.INVOKE_AGENT,
+                semconv.GEN_AI_AGENT_NAME: sentinel.behaviour.name,
+                semconv.GEN_AI_AGENT_ID: sentinel.id,
+                semconv.CITADEL_SIGNAL_ID: signal.id,
+                semconv.CITADEL_SIGNAL_TYPE: signal.type,
+            },
         )
         turn = Unit(span, on_end=lambda _: unit.release() if unit else None).hold()
         if unit:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from citadel import semconv
 from citadel.trace import SpanContext
 from engine.telemetry.redact import redact, redact_text
 
@@ -54,7 +55,9 @@ def attributes_json(attributes: Mapping[str, Any]) -> str:
     text = _json(redact(_limited(attributes)))
     if len(text) <= MAX_JSON:
         return text
-    return _encode({"citadel.truncated": f"{len(attributes)} attributes, {len(text)} characters"})
+    return _encode(
+        {semconv.CITADEL_TRUNCATED: f"{len(attributes)} attributes, {len(text)} characters"}
+    )
 
 
 def events_json(events: Sequence[Event]) -> str:
@@ -68,7 +71,7 @@ def events_json(events: Sequence[Event]) -> str:
     text = _json(shown)
     if len(text) <= MAX_JSON:
         return text
-    note = {"citadel.truncated": f"{len(events)} events, {len(text)} characters"}
+    note = {semconv.CITADEL_TRUNCATED: f"{len(events)} events, {len(text)} characters"}
     return _encode([{**shown[0], "attributes": note}])
 
 
@@ -125,7 +128,7 @@ def _limited(attributes: Mapping[str, Any]) -> dict[str, Any]:
     if len(kept) > MAX_ATTRIBUTES:
         lost = len(kept) - MAX_ATTRIBUTES
         kept = dict(list(kept.items())[:MAX_ATTRIBUTES])
-        kept["citadel.dropped_attributes"] = lost
+        kept[semconv.CITADEL_DROPPED_ATTRIBUTES] = lost
     return kept
 
 
@@ -154,7 +157,7 @@ def _checked_attributes(text: Any) -> str:
     value = _parsed(text)
     if isinstance(value, dict):
         return attributes_json(value)
-    return _encode({"citadel.malformed": "the attributes were no JSON object"})
+    return _encode({semconv.CITADEL_MALFORMED: "the attributes were no JSON object"})
 
 
 def _checked_events(text: Any) -> str:

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from citadel import semconv
 from citadel.otlp.attributes import DROPPED_ATTRIBUTES, DROPPED_EVENTS, MAX_DEPTH
 from citadel.trace import parse_tracestate
 from citadel.vocabulary import KIND_CONSUMER, KIND_INTERNAL, STATUS_ERROR, STATUS_UNSET
@@ -30,11 +31,11 @@ from engine.telemetry.encode import (
 from engine.telemetry.policy import RootTuple
 
 SOURCE = "user"
-SCOPE_NAME = "otel.scope.name"
+SCOPE_NAME = semconv.OTEL_SCOPE_NAME
 """OpenTelemetry's own word for a scope where there is no place for one."""
 LOG_EVENT = "otlp.log"
 _LATEST = 2**63
-_LANE = ("citadel.mission", "citadel.mission.class", "citadel.sentinel")
+_LANE = (semconv.CITADEL_MISSION, semconv.CITADEL_MISSION_CLASS, semconv.CITADEL_SENTINEL)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,10 +57,10 @@ def spans_of(data: bytes, instance: str = "") -> Found:
     found = Found()
     for resource in ExportTraceServiceRequest.FromString(data).resource_spans:
         known = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-        if instance and known.get("service.instance.id") == instance:
+        if instance and known.get(semconv.SERVICE_INSTANCE_ID) == instance:
             found.own += sum(len(scope.spans) for scope in resource.scope_spans)
             continue
-        service = clean(known.get("service.name", ""))
+        service = clean(known.get(semconv.SERVICE_NAME, ""))
         for scope in resource.scope_spans:
             for span in scope.spans:
                 made = _span(span, service, scope.scope.name)
@@ -187,8 +188,8 @@ def logs_of(data: bytes, now_ns: int, most: int, instance: str = "") -> tuple[li
     more = 0
     for resource in ExportLogsServiceRequest.FromString(data).resource_logs:
         known = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-        own = bool(instance) and known.get("service.instance.id") == instance
-        service = clean(known.get("service.name", ""))
+        own = bool(instance) and known.get(semconv.SERVICE_INSTANCE_ID) == instance
+        service = clean(known.get(semconv.SERVICE_NAME, ""))
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 if own or len(rows) >= most:
@@ -215,7 +216,7 @@ def _log(record: Any, service: str, now_ns: int) -> Row:
         clean_text(body if isinstance(body, str) else "" if body is None else str(body)),
         trace_id >> 64,
         trace_id & (2**64 - 1),
-        _name(attributes.get("citadel.mission")),
+        _name(attributes.get(semconv.CITADEL_MISSION)),
         attributes_json(attributes),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
+from citadel import semconv
 from citadel.trace import SpanContext, with_threshold
 from citadel.vocabulary import STATUS_ERROR, STATUS_UNSET
 from engine.telemetry.encode import (
@@ -124,7 +125,7 @@ class Span:
         """Says that a guard objected to what happens in it."""
         self.trace.flags += 1
 
-    def set(self, key: str, value: str | float | bool) -> None:
+    def set(self, key: str, value: str | float | bool | list[str]) -> None:
         """Sets an attribute; a span that is not kept has none."""
         if self.recording:
             self.attributes[key] = value
@@ -139,9 +140,11 @@ class Span:
             return
         self.status = STATUS_ERROR
         kind = type(error).__qualname__ if isinstance(error, BaseException) else "error"
-        self.set("error.type", kind)
+        self.set(semconv.ERROR_TYPE, kind)
         self.status_message = str(error)
-        self._add("exception", {"exception.type": kind, "exception.message": str(error)})
+        self._add(
+            "exception", {semconv.EXCEPTION_TYPE: kind, semconv.EXCEPTION_MESSAGE: str(error)}
+        )
 
     def end(self, end_ns: int | None = None) -> None:
         """Ends it; a second call does nothing."""
@@ -199,8 +202,8 @@ class Span:
         if len(self.events) < MAX_EVENTS:
             self.events.append((name, self._recorder.clock(), attributes))
             return
-        dropped = self.attributes.get("citadel.dropped_events", 0)
-        self.attributes["citadel.dropped_events"] = dropped + 1
+        dropped = self.attributes.get(semconv.CITADEL_DROPPED_EVENTS, 0)
+        self.attributes[semconv.CITADEL_DROPPED_EVENTS] = dropped + 1
 
 
 class UnkeptSpan(Span):
@@ -256,7 +259,7 @@ class UnkeptSpan(Span):
             sentinel or self.sentinel,
         )
 
-    def set(self, key: str, value: str | float | bool) -> None:
+    def set(self, key: str, value: str | float | bool | list[str]) -> None:
         """Keeps nothing."""
 
     def error(self, error: BaseException | str) -> None:

@@ -16,6 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from citadel import semconv
 from citadel.vocabulary import STATUS_ERROR
 from engine.telemetry.encode import ATTRIBUTES, Row
 
@@ -210,9 +211,9 @@ def trace_rows(rows: Iterable[Row]) -> dict[tuple[int, int], list[Any]]:
 
 def is_flagged(row: Row) -> bool:
     """Whether a guard objected in this span."""
-    if row[9] != "guard" or "citadel.guard.decision" not in row[ATTRIBUTES]:
+    if row[9] != "guard" or semconv.CITADEL_GUARD_DECISION not in row[ATTRIBUTES]:
         return False
-    decision = json.loads(row[ATTRIBUTES]).get("citadel.guard.decision")
+    decision = json.loads(row[ATTRIBUTES]).get(semconv.CITADEL_GUARD_DECISION)
     return decision in ("flag", "redact", "block")
 
 

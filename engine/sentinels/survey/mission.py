@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from citadel import semconv
 from citadel.behaviour import Signal
 from citadel.errors import InvalidRequest
 from citadel.wire.columns import pack
@@ -129,7 +130,7 @@ class Survey:
             case b.MEASURED:
                 self._measured(signal, row)
                 if unit and row["status"] != "ok":
-                    unit.span.set("citadel.survey.error", row["error"])
+                    unit.span.set(semconv.CITADEL_SURVEY_ERROR, row["error"])
             case b.VERIFIED:
                 row["verified"] = signal.data["verdict"]
             case b.SUMMARISED if not signal.subject:

@@ -224,6 +224,7 @@ async def test_the_span_says_what_was_asked_of_whom_and_never_the_key(
     assert attributes["gen_ai.operation.name"] == "chat"
     assert attributes["gen_ai.provider.name"] == "tiny"
     assert attributes["gen_ai.request.model"] == "tiny-1"
+    assert f"{attributes['server.address']}:{attributes['server.port']}" in endpoint.url
     assert attributes["citadel.simulated"] is False
     sent = parse_traceparent(endpoint.requests[0].headers["traceparent"])
     assert sent is not None

@@ -1,0 +1,77 @@
+"""The names of attributes: OpenTelemetry's where there is one, `citadel.*` where there is none.
+
+The only place that spells them; names of metrics and of events are in `engine/telemetry/catalogue`.
+The `gen_ai.*` ones are those of the GenAI registry that Citadel records; it is in development, so a
+renaming there is a change here. Constants only: workers import this.
+"""
+
+from __future__ import annotations
+
+# ── GenAI: requests to models, agents, tools ─────────────────────────────────────────────────────
+GEN_AI_AGENT_ID = "gen_ai.agent.id"
+GEN_AI_AGENT_NAME = "gen_ai.agent.name"
+GEN_AI_OPERATION_NAME = "gen_ai.operation.name"
+GEN_AI_PROVIDER_NAME = "gen_ai.provider.name"
+GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
+GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
+GEN_AI_TOOL_CALL_ID = "gen_ai.tool.call.id"
+GEN_AI_TOOL_NAME = "gen_ai.tool.name"
+GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+
+CHAT = "chat"
+INVOKE_AGENT = "invoke_agent"
+EXECUTE_TOOL = "execute_tool"
+"""Values of `gen_ai.operation.name`."""
+
+# ── General ─────────────────────────────────────────────────────────────────────────────────────
+ENDUSER_ID = "enduser.id"
+ERROR_TYPE = "error.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_TYPE = "exception.type"
+OTEL_SCOPE_NAME = "otel.scope.name"
+RPC_METHOD = "rpc.method"
+RPC_SERVICE = "rpc.service"
+RPC_SYSTEM = "rpc.system"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+SERVICE_INSTANCE_ID = "service.instance.id"
+SERVICE_NAME = "service.name"
+
+# ── Ours ────────────────────────────────────────────────────────────────────────────────────────
+CITADEL_ATTEMPT = "citadel.attempt"
+CITADEL_COMMAND_ID = "citadel.command.id"
+CITADEL_DROPPED = "citadel.dropped_"
+"""What the names of dropped things begin with."""
+CITADEL_DROPPED_ATTRIBUTES = "citadel.dropped_attributes"
+CITADEL_DROPPED_EVENTS = "citadel.dropped_events"
+CITADEL_EXPORTER_TEST = "citadel.exporter.test"
+CITADEL_GUARD_CHANNEL = "citadel.guard.channel"
+CITADEL_GUARD_CONFIG_REVISION = "citadel.guard.config_revision"
+CITADEL_GUARD_DECISION = "citadel.guard.decision"
+CITADEL_GUARD_EXCERPT = "citadel.guard.excerpt"
+CITADEL_GUARD_RULES = "citadel.guard.rules"
+CITADEL_GUARD_SCORE = "citadel.guard.score"
+CITADEL_GUARD_STRICT = "citadel.guard.strict"
+CITADEL_MALFORMED = "citadel.malformed"
+CITADEL_MISSION = "citadel.mission"
+CITADEL_MISSION_CLASS = "citadel.mission.class"
+CITADEL_MISSION_ID = "citadel.mission.id"
+CITADEL_POOL = "citadel.pool"
+CITADEL_QUEUED_MS = "citadel.queued_ms"
+CITADEL_SAMPLING_REVISION = "citadel.sampling.revision"
+CITADEL_SENTINEL = "citadel.sentinel"
+CITADEL_SERVICE = "citadel.service"
+CITADEL_SIGNAL_ID = "citadel.signal.id"
+CITADEL_SIGNAL_TYPE = "citadel.signal.type"
+CITADEL_SIMULATED = "citadel.simulated"
+CITADEL_SOURCE = "citadel.source"
+CITADEL_SUBJECT = "citadel.subject"
+CITADEL_SURVEY_ERROR = "citadel.survey.error"
+CITADEL_TOOL = "citadel.tool"
+CITADEL_TRUNCATED = "citadel.truncated"
+CITADEL_UNFINISHED = "citadel.unfinished"
+CITADEL_UNIT = "citadel.unit"
+CITADEL_WORKER = "citadel.worker"
