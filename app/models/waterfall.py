@@ -34,6 +34,8 @@ SOURCES = (
 OPEN, FLAG, ERROR = len(SOURCES) + 1, len(SOURCES) + 2, len(SOURCES) + 3
 BLOCK = 64
 """Spans whose maximum is kept, for views in which a pixel has many."""
+LATEST = float(2**63 - 1024)
+"""The last float that is an int64: times of a faulty clock may be beyond."""
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint8]
@@ -165,7 +167,8 @@ class Waterfall:
 
 def _edges(start: float, end: float, width: int) -> Ints:
     """The edges of pixels in whole nanoseconds: integers, or `searchsorted` would copy columns."""
-    return np.ceil(np.linspace(start, end, width + 1)).astype(np.int64)
+    edges = np.ceil(np.linspace(start, end, width + 1))
+    return np.minimum(edges, LATEST).astype(np.int64)
 
 
 def _peak(codes: Codes, low: Ints, high: Ints) -> Codes:

@@ -42,7 +42,7 @@ def sound(row: Sequence[Any]) -> Row | None:
         kind if KIND_INTERNAL <= kind <= KIND_CONSUMER else KIND_INTERNAL,
         status if 0 <= status <= STATUS_ERROR else STATUS_UNSET,
         str(name),
-        source if source in _SOURCES else "user",
+        source if isinstance(source, str) and source in _SOURCES else "user",
         *texts,
         threshold,
     )

@@ -297,3 +297,32 @@ def test_any_view_of_a_million_spans_is_exact(
             )
             expected = million.code[lane.first : lane.last][inside].max(initial=0)
             assert row[pixel] == expected
+
+
+# ── what faulty senders make ────────────────────────────────────────────────────────────────────
+def test_a_ring_an_orphan_and_what_hangs_below_a_ring_are_all_shown() -> None:
+    ring = [span(n, n, n + 5, parent=n % 3 + 1) for n in (1, 2, 3)]
+    own = span(4, 4, 9, parent=4)
+    below, orphan = span(5, 5, 9, parent=1), span(6, 6, 9, parent=999)
+    layout = Waterfall(table(*ring, own, below, orphan))
+    assert sorted(layout.rows.tolist()) == [0, 1, 2, 3, 4, 5]
+    assert layout.overview(len(layout.lanes), 40).any(axis=1).all()
+
+
+def test_a_chain_of_5000_has_a_level_a_span() -> None:
+    number = 5_000
+    layout = Waterfall(table(*(span(n, n, 20_000 - n, parent=n - 1) for n in range(1, number + 1))))
+    assert len(layout.lanes) == number
+    assert layout.rows.tolist() == list(range(number))
+    assert layout.overview(50, 100).any()
+
+
+def test_times_of_a_faulty_clock_are_shown() -> None:
+    first = span(1, 0, 5) | {"start_ns": 1, "end_ns": 2}
+    last = span(2, 0, 5) | {"start_ns": 2**63 - 2, "end_ns": 2**63 - 1}
+    layout = Waterfall(table(first, last))
+    (lane,) = layout.lanes
+    row = layout.paint(lane, 0.0, float(layout.span_ns + 1), 10)
+    assert row[0]
+    assert layout.overview(1, 10)[0, 0]
+    assert layout.at(lane, 0.0, 10.0) == 0
