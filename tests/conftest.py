@@ -10,6 +10,8 @@ import pytest
 
 import bootstrap
 
+pytest_plugins = ("tests.emissions",)
+
 
 @pytest.fixture(scope="session")
 def prometheus_programs() -> Path:

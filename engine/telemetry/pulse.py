@@ -82,6 +82,7 @@ class Pulse:
         gauges = {key: value for key, value in self.gauges.items() if key[0] in _OF_PROCESS}
         for name, labels, value in self._gauges() if self._gauges else ():
             assert name in GAUGES, f"{name} is not in the catalogue of gauges"
+            assert labels.keys() == set(GAUGES[name].labels), f"{name} has other labels"
             gauges[name, tuple(sorted(labels.items()))] = value
         totals = {key: value for key, value in self.totals.items() if key[0] in _OF_PROCESS}
         if self._beats % PROCESS_EVERY == 0:

@@ -18,7 +18,7 @@ from citadel.trace import SpanContext
 from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR, DropCause
 from citadel.wire.columns import Table
 from citadel.wire.messages import LedgerReply
-from engine.telemetry.catalogue import EVENTS
+from engine.telemetry.catalogue import fits
 from engine.telemetry.encode import TRACE_STATE, Row, attributes_json, clean, clean_text
 from engine.telemetry.ingest import COLUMNS, sound, whole
 from engine.telemetry.ledger import Ledger, SpanKeeper
@@ -247,7 +247,7 @@ class Recorder(Measures):
         **attributes: Any,
     ) -> None:
         """Publishes an event of the catalogue at once; events are not sampled."""
-        assert name in EVENTS, f"{name} is not in the catalogue of events"
+        assert fits(name, severity, attributes), f"{name} as a {severity} with {list(attributes)}"
         if not self._publish:
             return
         where = current_span.get() if isinstance(context, _FromContext) else context

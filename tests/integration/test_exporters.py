@@ -47,6 +47,7 @@ def settled(status: ExporterStatus) -> int:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.emits("exporters.changed", "citadel.exporter.sent", "citadel.exporter.bytes")
 async def test_spans_metrics_and_events_of_the_engine_arrive(
     exporting: Client, there: Receiver, until: Until, protocol: str
 ) -> None:
@@ -155,6 +156,9 @@ async def test_the_topic_shows_each_state(exporting: Client, there: Receiver, un
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.emits("exporter.failed", "exporter.dropped", "exporter.recovered")
+@pytest.mark.emits("citadel.exporter.queued", "citadel.exporter.dropped")
+@pytest.mark.emits("citadel.exporter.retries")
 async def test_a_receiver_killed_in_mid_run_costs_no_call_and_each_loss_is_told(
     exporting: Client, until: Until, protocol: str
 ) -> None:

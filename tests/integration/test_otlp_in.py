@@ -151,6 +151,7 @@ async def test_an_empty_request_and_a_compressed_one_are_taken(
     assert await trace(client, until, hashlib.md5(b"77").hexdigest(), 20)
 
 
+@pytest.mark.emits("otlp.log")
 async def test_log_records_become_events(engine: EngineUnderTest, client: Client) -> None:
     made = ExportLogsServiceRequest()
     record = made.resource_logs.add().scope_logs.add().log_records.add(severity_number=13)

@@ -16,6 +16,8 @@ from citadel.client.connection import TLS
 from citadel.errors import Forbidden, NotReady, TlsMismatch, Unauthenticated, Unavailable
 from citadel.testing import recorded
 from citadel.wire import codec
+from citadel.wire.columns import rows, unpack
+from citadel.wire.messages import SnapshotRequest
 
 WORKSHOP = 'pools=[{name="workshop", adapter="workshop:Workshop", size=1}]'
 
@@ -97,7 +99,10 @@ async def test_it_says_where_it_serves_and_ends_clean(headless: Any) -> None:
     assert (await again.end(signal.SIGINT))[0] == 0
 
 
-async def test_sigterm_lets_running_work_end_and_takes_no_more(headless: Any, until: Any) -> None:
+@pytest.mark.emits("engine.stopping")
+async def test_sigterm_lets_running_work_end_and_takes_no_more(
+    headless: Any, until: Any, saw: Any
+) -> None:
     engine = await headless("--set", WORKSHOP)
     async with connect(engine.address) as client, asyncio.TaskGroup() as tasks:
         work = tasks.create_task(client.pools.call("workshop", "work", seconds=1.5))
@@ -114,6 +119,10 @@ async def test_sigterm_lets_running_work_end_and_takes_no_more(headless: Any, un
         await until(draining)
         with pytest.raises(NotReady, match="draining"):
             await client.pools.call("workshop", "add", a=1, b=1)
+        request = SnapshotRequest(topics=("event",))
+        reply = await client.connection.call("Engine.Snapshot", request)
+        for row in rows(unpack(reply.batches[0])):
+            saw(row["name"])
         assert await work == "done"
     assert await asyncio.wait_for(engine.process.wait(), 30) == 0
 

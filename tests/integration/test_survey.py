@@ -154,6 +154,7 @@ async def test_one_trace_crosses_everything(client: Client, until: Any, tmp_path
     assert find_spans(file, source="user", name="measure")
 
 
+@pytest.mark.emits("mission.pass")
 async def test_a_loop_at_a_rate_is_paced_and_cancelled(
     client: Client, until: Any, tmp_path: Path
 ) -> None:

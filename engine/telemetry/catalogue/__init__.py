@@ -5,7 +5,7 @@ docs/reference/telemetry.md is made from it (`poe catalogue`).
 """
 
 from engine.telemetry.catalogue.entry import Entry, Event
-from engine.telemetry.catalogue.events import EVENTS
+from engine.telemetry.catalogue.events import EVENTS, fits
 from engine.telemetry.catalogue.metrics import COUNTERS, DURATIONS, GAUGES
 
-__all__ = ["COUNTERS", "DURATIONS", "EVENTS", "GAUGES", "Entry", "Event"]
+__all__ = ["COUNTERS", "DURATIONS", "EVENTS", "GAUGES", "Entry", "Event", "fits"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from engine.telemetry.catalogue.entry import Event
@@ -75,9 +76,13 @@ EVENTS = MappingProxyType(
         "mission.started": Event("A mission began", attributes=("kind",)),
         "mission.pass": Event("A looping mission ended one pass"),
         "mission.ended": Event("A mission ended", ("info", "error")),
-        "guard.blocked": Event("A guard blocked a request", _WARNING),
-        "guard.flagged": Event("A guard flagged a request", _WARNING),
-        "guard.failed": Event("A guard layer failed or timed out", _WARNING),
+        "guard.blocked": Event(
+            "A guard blocked a request; not one that is tried by Defense.Check", _WARNING
+        ),
+        "guard.flagged": Event("A guard flagged a request; not one that is tried", _WARNING),
+        "guard.failed": Event(
+            "A guard layer failed or timed out on a request; not on one that is tried", _WARNING
+        ),
         "provider.failed": Event("A chat provider answered with an error", _WARNING),
         "sampling.changed": Event("Another sampling policy is in force", attributes=("revision",)),
         "exporters.changed": Event(
@@ -103,3 +108,11 @@ EVENTS = MappingProxyType(
         "action": Event("An operator changed something", attributes=("action", "actor", "reason")),
     }
 )
+
+
+def fits(name: str, severity: str, attributes: Iterable[str]) -> bool:
+    """Whether an event is as the catalogue says; a name that is not in it fits nothing."""
+    entry = EVENTS.get(name)
+    if entry is None or severity not in entry.severities:
+        return False
+    return set(attributes) <= set(entry.attributes)

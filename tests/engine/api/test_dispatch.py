@@ -169,6 +169,7 @@ async def test_errors_of_the_tree_cross_whole(
     assert counted(recorder) == {("Pools.Run", "ABORTED"): 1}
 
 
+@pytest.mark.emits("engine.incident", "citadel.incidents")
 async def test_a_bug_is_an_incident_and_no_traceback_at_the_client(
     serve: Any, pools: FakePools, hub: LiveHub, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -59,6 +59,7 @@ async def set_layers(
     )
 
 
+@pytest.mark.emits("guard.blocked", "guard.flagged")
 async def test_the_shipped_chain_lets_pass_flags_redacts_and_blocks(make_chain: MakeChain) -> None:
     chain = await make_chain()
 
@@ -111,6 +112,7 @@ async def test_in_strict_mode_a_flag_blocks(make_chain: MakeChain) -> None:
     ],
 )
 @pytest.mark.parametrize(("strict", "decision"), [(False, "flag"), (True, "block")])
+@pytest.mark.emits("guard.failed")
 async def test_a_layer_that_fails_fails_open_with_a_flag_and_closed_in_strict_mode(
     make_chain: MakeChain,
     hub: LiveHub,

@@ -64,6 +64,7 @@ def events(hub: LiveHub, name: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("way", ["fork", "plain"])
+@pytest.mark.emits("environment.building", "environment.progress", "environment.ready")
 async def test_a_pool_gets_what_it_requires_and_nothing_of_the_engines(
     tmp_path: Path, monkeypatch, way: str
 ):
@@ -85,6 +86,7 @@ async def test_a_pool_gets_what_it_requires_and_nothing_of_the_engines(
         assert events(hub, "environment.building") == [], "it is there"
 
 
+@pytest.mark.emits("environment.failed")
 async def test_requirements_that_cannot_be_met_fail_the_pool_with_uvs_words(tmp_path: Path):
     wrong = EnvironmentOptions(requirements=("six==0.0.1",))
     async with running(tmp_path, wrong) as (pools, hub):
@@ -289,3 +291,18 @@ def test_a_lock_is_one_holders_at_a_time(tmp_path: Path):
         assert not second.taken()
     with FileLock(tmp_path / "lock") as third:
         assert third.taken()
+
+
+@pytest.mark.emits("environment.removed")
+async def test_an_engine_says_which_it_removes(tmp_path: Path):
+    old = made_by_hand(tmp_path, SIX)
+    hub = LiveHub("test")
+    made = births.Births(Recorder(publish=hub.publish), tmp_path)
+    tending = asyncio.get_running_loop().create_task(made.run())
+    async with asyncio.timeout(PATIENCE):
+        while not events(hub, "environment.removed"):
+            await asyncio.sleep(0.01)
+    tending.cancel()
+    await asyncio.wait([tending])
+    made.close()
+    assert [event["subject"] for event in events(hub, "environment.removed")] == [old.name]

@@ -131,6 +131,7 @@ async def test_sessions_and_variables_are_bounded(make):
     bench.exact()
 
 
+@pytest.mark.emits("session.ended", "citadel.session.ended")
 async def test_an_unused_session_ends(make):
     bench = await make(ADAPTER, sessions=SessionOptions(ttl_seconds=0.1))
     await bench.call("count", about=in_session())
@@ -142,6 +143,7 @@ async def test_an_unused_session_ends(make):
 # ── failures ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.emits("command.retried", "citadel.command.attempts")
 async def test_an_idempotent_command_is_tried_again_for_the_same_caller(make, tmp_path):
     bench = await make(ADAPTER, size=2)
     marks = str(tmp_path / "marks")
@@ -165,6 +167,7 @@ async def test_retries_are_bounded_and_others_are_not_tried_again(make, tmp_path
     bench.exact()
 
 
+@pytest.mark.emits("poison.quarantined", "poison.released")
 async def test_a_command_that_kills_is_quarantined_and_can_be_released(make):
     bench = await make(ADAPTER, resilience=ResilienceOptions(poison_kills=2))
     for _ in range(2):
@@ -197,6 +200,7 @@ async def test_an_operators_kill_is_no_fault_of_the_command(make, tmp_path):
     assert bench.pools.poison() == ()
 
 
+@pytest.mark.emits("breaker.open", "breaker.half_open", "breaker.closed")
 async def test_a_pool_that_fails_too_often_is_tried_with_one_command(make):
     options = ResilienceOptions(breaker_commands=3, breaker_open_seconds=0.2, poison_kills=0)
     bench = await make(ADAPTER, size=2, resilience=options)
@@ -222,6 +226,7 @@ async def test_a_pool_that_fails_too_often_is_tried_with_one_command(make):
     bench.exact()
 
 
+@pytest.mark.emits("command.hedged", "citadel.command.attempts")
 async def test_a_slow_idempotent_command_has_a_second_copy(make, tmp_path):
     bench = await make(ADAPTER, size=2, resilience=ResilienceOptions(hedge_quantile=0.9))
     for _ in range(30):

@@ -178,6 +178,7 @@ async def test_a_limit_holds_in_a_plain_worker_too(make, monkeypatch):
 
 
 @linux
+@pytest.mark.emits("pool.limits")
 async def test_a_folder_that_is_no_cgroup_is_said_and_the_pool_serves(make, tmp_path: Path):
     nowhere = tmp_path / "nowhere"
     options = LimitOptions(memory_bytes=1 << 30, processes=50, cgroup=str(nowhere))
@@ -235,6 +236,7 @@ def test_a_group_that_ran_out_of_memory_says_so(tmp_path: Path):
 # ── sizes ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.emits("pool.scaled")
 async def test_a_pool_grows_under_load_and_shrinks_after_it(make, monkeypatch):
     monkeypatch.setattr(autoscale, "COOL_SECONDS", 0.05)
     options = ScaleOptions(min_size=1, max_size=3, wait_seconds=0.05, idle_seconds=0.3)

@@ -259,6 +259,7 @@ async def test_an_array_of_objects_is_refused_with_a_remedy(make) -> None:
         await call(bench, "objects")
 
 
+@pytest.mark.emits("slab.leaked")
 async def test_a_value_held_long_after_its_command_is_reported_once(make) -> None:
     bench = await make(ADAPTER, memory=MemoryOptions(leak_seconds=0.05))
     await parts(bench, "keep", value=np.zeros(LARGE))

@@ -193,6 +193,7 @@ def fickle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]
     return starts, well
 
 
+@pytest.mark.emits("pool.failed", "pool.recovered")
 async def test_a_failed_pool_recovers_on_recycle(make, fickle):
     starts, _ = fickle
     starts.unlink()
@@ -207,6 +208,7 @@ async def test_a_failed_pool_recovers_on_recycle(make, fickle):
     assert bench.events("pool.recovered")
 
 
+@pytest.mark.emits("pool.degraded")
 async def test_old_workers_stay_when_new_ones_do_not_start(make, fickle):
     starts, _ = fickle
     bench = await make("adapters:Fickle")
@@ -219,6 +221,7 @@ async def test_old_workers_stay_when_new_ones_do_not_start(make, fickle):
     assert await bench.call("pid") == pid
 
 
+@pytest.mark.emits("worker.unhealthy")
 async def test_a_worker_that_is_not_well_is_replaced(make, fickle, monkeypatch):
     monkeypatch.setattr(watch, "HEALTH_TICKS", 1)
     _, well = fickle

@@ -88,6 +88,7 @@ async def test_variables_reach_the_workers_and_pools_that_differ_have_their_own_
         ("there_is_no_such_module", "ModuleNotFoundError"),
     ],
 )
+@pytest.mark.emits("zygote.refused")
 async def test_a_zygote_that_is_not_fit_refuses_and_is_passed_by(make, preload, says):
     bench = await make(environment=EnvironmentOptions(preload=(preload,)))
     assert (await bench.call("process"))["parent"] == lineage(bench)[0]
@@ -126,6 +127,7 @@ async def test_an_adapter_is_imported_once_and_its_workers_are_forked_after_that
         ("unfit_adapters_that_leave:Any", "ended .*before it was ready"),
     ],
 )
+@pytest.mark.emits("adapter.not_preloaded")
 async def test_an_adapter_that_cannot_be_imported_once_is_imported_by_each_worker(
     make, adapter, says
 ):
@@ -186,6 +188,7 @@ async def test_the_zygote_of_an_adapter_that_dies_is_replaced_alone(make):
     assert "with code -9" in event["message"]
 
 
+@pytest.mark.emits("zygote.lost", "worker.lost", "worker.replaced")
 async def test_a_zygote_that_dies_is_replaced_and_so_are_its_workers(make, tmp_path: Path):
     bench = await make(size=2)
     await bench.until("two", lambda: len(bench.workers("ready")) == 2)

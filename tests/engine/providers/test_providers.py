@@ -63,6 +63,7 @@ async def test_a_request_is_a_client_span_with_exact_counts(
     assert ("citadel.provider.duration", "demo") in recorder.durations
 
 
+@pytest.mark.emits("provider.failed")
 async def test_a_failure_is_counted_and_the_span_says_so(
     recorder: Recorder, spans: list[tuple[Any, ...]]
 ) -> None:

@@ -12,6 +12,7 @@ from citadel.behaviour import Behaviour, Emit, Finish, RunCommand, Schedule, Sig
 from citadel.errors import InvalidRequest, NotFound, QueueFull, WorkerLost
 from citadel.wire.columns import rows, unpack
 from citadel.wire.messages import CommandResult
+from engine.sentinels import runtime as runtime_module
 from engine.sentinels import sentinel as sentinel_module
 from engine.sentinels.directives import Performer
 from engine.sentinels.runtime import SentinelRuntime
@@ -161,6 +162,8 @@ async def test_a_bad_turn_restarts_with_the_last_good_state(bench, bad, says):
     assert states
 
 
+@pytest.mark.emits("sentinel.failed", "sentinel.restarting", "sentinel.quarantined")
+@pytest.mark.emits("citadel.sentinel.restarts")
 async def test_quarantine_and_the_way_out(bench):
     bench.runtime.spawn("scribe", sentinel_id="s")
     for _ in range(3):
@@ -221,3 +224,23 @@ async def test_bad_requests_start_nothing(bench):
     with pytest.raises(NotFound, match="no Sentinel 'x'"):
         bench.send("x", "hello")
     assert len(bench.runtime.list()) == 1
+
+
+@pytest.mark.emits("sentinel.slow")
+async def test_a_turn_that_holds_the_loop_for_too_long_is_told(bench, monkeypatch):
+    monkeypatch.setattr(runtime_module, "SLOW_SECONDS", -1.0)  # any turn is too long
+    bench.runtime.spawn("scribe", sentinel_id="s")
+    bench.send("s", "hello")
+    await bench.until("the news", lambda: bool(bench.events("sentinel.slow")))
+    assert "handling hello held the engine" in bench.events("sentinel.slow")[0]["message"]
+
+
+@pytest.mark.emits("signal.dropped", "citadel.signal.dropped")
+async def test_signals_that_wait_when_a_sentinel_stops_are_counted_and_told(bench):
+    bench.runtime.spawn("scribe", sentinel_id="s")
+    for _ in range(3):
+        bench.send("s", "x")
+    bench.runtime.stop("s")  # before its first turn
+    assert [event["message"] for event in bench.events("signal.dropped")] == [
+        "3 signals were still waiting"
+    ]

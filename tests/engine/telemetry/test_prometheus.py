@@ -228,7 +228,10 @@ def test_what_is_too_much_is_other(metered: Metered) -> None:
     assert page["citadel_commands_total", (("outcome", "other"), ("pool", "other"))] == 10
 
 
-def test_a_part_that_fails_fails_alone(metered: Metered, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.emits("citadel.scrape.errors")
+def test_a_part_that_fails_fails_alone(
+    metered: Metered, caplog: pytest.LogCaptureFixture, saw: Any
+) -> None:
     def fails() -> list[Any]:
         raise RuntimeError("no durations today")
 
@@ -237,6 +240,7 @@ def test_a_part_that_fails_fails_alone(metered: Metered, caplog: pytest.LogCaptu
     for turn in (1, 2):
         page = samples(metered.text())
         assert page["citadel_scrape_errors_total", (("part", "durations"),)] == turn
+        saw("citadel.scrape.errors")
         assert page["citadel_commands_total", (("outcome", "done"), ("pool", "p"))] == 1
     assert [record.message for record in caplog.records] == ["part durations of /metrics failed"]
     assert "citadel_scrape_errors_total" in metered.latest()

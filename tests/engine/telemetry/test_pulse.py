@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from engine.telemetry.hub import LiveHub
 from engine.telemetry.pulse import Pulse
 from engine.telemetry.recorder import Recorder
@@ -59,6 +61,7 @@ def test_the_ledger_is_published_as_it_is(clock: Any) -> None:
     assert shown["citadel.spans.in_flight", "{}"] == 1
 
 
+@pytest.mark.emits("citadel.events.dropped")
 async def test_what_slow_watchers_miss_is_counted() -> None:
     hub = LiveHub("i", ring=4)
     recorder = Recorder(publish=hub.publish)

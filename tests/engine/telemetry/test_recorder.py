@@ -377,12 +377,15 @@ def test_events_say_where_and_hide_secrets(clock: Any) -> None:
     hub = LiveHub("i")
     recorder = Recorder(Sampler(ALL), publish=hub.publish, clock=clock)
     with recorder.span("s", root=True, mission="m") as span:
-        recorder.event("worker.output", subject="w1", message="password=hush", api_key="hush", n=1)
+        told = {"command": "c1", "bytes": 1, "holders": "api_key=hush"}
+        recorder.event(
+            "slab.leaked", subject="w1", severity="warning", message="password=hush", **told
+        )
     (row,) = hub._logs["event"]
-    assert row[:4] == (clock.now, "info", "worker.output", "w1")
+    assert row[:4] == (clock.now, "warning", "slab.leaked", "w1")
     assert "hush" not in repr(row)
     assert row[5] << 64 | row[6] == span.trace_id
-    assert (row[7], json.loads(row[8])["n"]) == ("m", 1)
+    assert (row[7], json.loads(row[8])["bytes"]) == ("m", 1)
 
 
 def test_counts_are_exact_whatever_is_sampled(recorder: Recorder) -> None:
@@ -415,3 +418,22 @@ def test_names_outside_the_catalogue_are_faults(recorder: Recorder) -> None:
     ):
         with pytest.raises(AssertionError):
             call()
+
+
+@pytest.mark.emits("citadel.events.sampled_out")
+def test_events_that_a_rule_drops_are_counted(clock: Any) -> None:
+    seen: list[Row] = []
+    sampler = Sampler([SamplingRule(id="quiet", event="worker.*", rate=0.0)])
+    recorder = Recorder(sampler, publish=lambda _, row: seen.append(row), clock=clock)
+    recorder.event("worker.started", subject="w")
+    recorder.event("pool.resized", subject="p")
+    assert [row[2] for row in seen] == ["pool.resized"]
+    assert recorder.counters["citadel.events.sampled_out", ()] == 1
+
+
+@pytest.mark.parametrize(
+    "told", [{"severity": "error"}, {"colour": "blue"}], ids=["severity", "attribute"]
+)
+def test_events_are_as_the_catalogue_says(recorder: Recorder, told: dict[str, str]) -> None:
+    with pytest.raises(AssertionError, match="as a"):
+        recorder.event("worker.started", **told)

@@ -134,6 +134,7 @@ async def test_ray_that_is_not_installed_is_named_with_its_remedy(make, monkeypa
         await bench.call("noop")
 
 
+@pytest.mark.emits("node.joined", "node.lost")
 async def test_a_driver_that_dies_costs_its_nodes_and_is_started_again(make, two_nodes):
     release(acquire(two_nodes.address))  # the module's own stays
     bench = await make(**on_ray(two_nodes))
