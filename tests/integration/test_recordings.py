@@ -98,6 +98,7 @@ async def test_it_ends_by_itself_and_bad_ones_are_refused(client: Client, until:
     await client.recordings.remove("brief")
 
 
+@pytest.mark.emits("incident.recorded")
 async def test_a_crash_is_kept_as_an_incident(
     client: Client, replayed: Any, until: Until, tmp_path: Path
 ) -> None:
