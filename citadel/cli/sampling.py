@@ -190,7 +190,11 @@ def changed(
                 subject=name,
                 remedy=f"It has {', '.join(sorted(known)) or 'none'}",
             )
-    return tuple(replace(rule, rate=given.get(rule.id, rule.rate)) for rule in wanted)
+    # A rate in place of a ceiling ends the ceiling.
+    return tuple(
+        replace(rule, rate=given[rule.id], spans_per_second=0.0) if rule.id in given else rule
+        for rule in wanted
+    )
 
 
 def rule_of(text: str) -> SamplingRule:
@@ -211,9 +215,9 @@ def rule_of(text: str) -> SamplingRule:
         values[key] = (
             _share(value) if key == "rate" else _number(value) if key in _NUMBERS else value
         )
-    if not values.get("id") or "rate" not in values:
+    if not values.get("id") or not values.keys() & set(_NUMBERS):
         raise InvalidRequest(
-            f"the rule {text!r} lacks id or rate",
+            f"the rule {text!r} lacks id, or rate and ceiling",
             subject=text,
             remedy="For instance id=quiet,mission_class=training,rate=0.1",
         )

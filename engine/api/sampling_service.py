@@ -22,12 +22,14 @@ from citadel.wire.messages import (
     ApplySamplingRequest,
     Change,
     GetSamplingRequest,
+    KeepRule,
     OverrideSamplingRequest,
     PreviewSamplingRequest,
     RevertSamplingRequest,
     SamplingOverride,
     SamplingPolicy,
     SamplingPreview,
+    SamplingRule,
     WhyReply,
     WhyRequest,
 )
@@ -51,6 +53,10 @@ from engine.telemetry.why import LOSSES, Evidence, explain
 DEFAULT_MINUTES = 5
 MAX_MINUTES = 60
 SET_BY_ENGINE = "engine"
+LOOK_SECONDS = 30.0
+"""Between two looks at overrides that are to end."""
+MAX_REVISIONS_BACK = 256
+"""Revisions that are looked through for the one that set a rule."""
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -165,12 +171,12 @@ class SamplingServicer:
         if not reply.revision:
             return reply
         with contextlib.suppress(NotFound):
-            found = await self._document.get(reply.revision)
+            found = await self._set_by(reply)
             reply = replace(
                 reply, actor=found.actor, reason=found.reason, set_unix_nanos=found.time_ns
             )
             owned = [each for each in found.body.overrides if each.id == reply.rule_id]
-            if reply.cause == "override" and owned:
+            if reply.cause in ("override", "ceiling") and owned:
                 reply = replace(
                     reply,
                     actor=owned[0].owner,
@@ -178,6 +184,23 @@ class SamplingServicer:
                     set_unix_nanos=owned[0].since_unix_nanos,
                 )
         return reply
+
+    async def _set_by(self, reply: WhyReply) -> Versioned[Policy]:
+        """The revision that put the rule in force as it was then.
+
+        Raises:
+            NotFound: the revision is not kept any more.
+        """
+        found = await self._document.get(reply.revision)
+        wanted = _rule_of(found.body, reply.rule_id)
+        for _ in range(MAX_REVISIONS_BACK):
+            if wanted is None or found.revision == 1:
+                break
+            before = await self._document.get(found.revision - 1)
+            if _rule_of(before.body, reply.rule_id) != wanted:
+                break
+            found = before
+        return found
 
     async def _asked(self, request: WhyRequest) -> int:
         """The trace that is asked for.
@@ -238,7 +261,9 @@ class SamplingServicer:
             ends = [each.expires_unix_nanos for each in self._document.current.body.overrides]
             self._changed.clear()
             try:
-                async with asyncio.timeout((min(ends) - self._clock()) / 1e9 if ends else None):
+                # Looked at now and then all the same: the clock may jump.
+                left = min((min(ends) - self._clock()) / 1e9, LOOK_SECONDS) if ends else None
+                async with asyncio.timeout(left):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -264,6 +289,17 @@ class SamplingServicer:
             )
         except Conflict:
             self._changed.set()
+        except Exception as error:  # noqa: BLE001 - whatever the database raises: its time is over
+            self._recorder.sampler.put(
+                replace(body, overrides=left), self._document.current.revision
+            )
+            self._recorder.event(
+                "store.failed",
+                severity="error",
+                message=f"the end of override {', '.join(over)} is not written yet: {error}",
+                context=None,
+            )
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _change(
         self, changed: Callable[[Policy], Policy], change: Change | None, call: Call
@@ -273,14 +309,21 @@ class SamplingServicer:
         Raises:
             Conflict: another revision is in force than the one the change was based on.
         """
-        current = self._document.current
-        based_on = change.revision if change and change.revision else current.revision
-        applied = await self._document.apply(
-            changed(current.body),
-            based_on=based_on,
-            actor=call.actor(change),
-            reason=change.reason if change else "",
-        )
+        while True:
+            current = self._document.current
+            based_on = change.revision if change and change.revision else current.revision
+            body = changed(current.body)
+            try:
+                applied = await self._document.apply(
+                    body,
+                    based_on=based_on,
+                    actor=call.actor(change),
+                    reason=change.reason if change else "",
+                )
+                break
+            except Conflict:
+                if change and change.revision:
+                    raise  # based on nothing, it is made anew on what somebody else has made
         if call.span is not None:
             call.span.event(
                 "sampling.changed", **{semconv.CITADEL_SAMPLING_REVISION: applied.revision}
@@ -342,3 +385,9 @@ def checked_minutes(minutes: int) -> int:
 
 def _json(values: Sequence[Any]) -> str:
     return json.dumps([asdict(value) for value in values])
+
+
+def _rule_of(policy: Policy, rule_id: str) -> SamplingRule | KeepRule | None:
+    """A rule, keep-rule or override's rule by its id."""
+    rules: list[SamplingRule | KeepRule] = [rule for rule, _ in policy.ordered()]
+    return next((rule for rule in [*rules, *policy.keep] if rule.id == rule_id), None)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 
-from engine.telemetry.policy import DROP_ALL, threshold
+from engine.telemetry.policy import DROP_ALL, RANDOM_BITS, threshold
 
 LOOK_SECONDS = 0.25
 """Between two looks at what came in."""
 MEMORY_SECONDS = 2.0
 """What came in longer ago counts for less than a third of what comes in now."""
+LEAST_RATE = 2.0**-RANDOM_BITS
 STEP = 1.02
 """Two rates next to each other differ by this factor."""
 
@@ -46,6 +47,8 @@ class Ceiling:
     def look(self, now_ns: int) -> bool:
         """Takes what came in since the last look; whether the rate moved."""
         seconds = (now_ns - self._since_ns) / 1e9
+        if seconds < 0:  # the clock has jumped back
+            self._since_ns = now_ns
         if seconds < LOOK_SECONDS:
             return False
         fading = math.exp(-seconds / MEMORY_SECONDS)
@@ -58,7 +61,7 @@ class Ceiling:
         self.traces = self.kept = self.spans = 0
         self._since_ns = now_ns
         expected = self._per_second * self._size
-        wanted = min(1.0, self.limit / expected) if expected else 1.0
+        wanted = min(1.0, max(self.limit / expected, LEAST_RATE)) if expected else 1.0
         # In steps, so that there are few thresholds to write down, and small moves are none.
         rate = STEP ** -math.ceil(math.log(1 / wanted) / math.log(STEP)) if wanted < 1 else 1.0
         moved, self.rate = rate != self.rate, rate

@@ -16,6 +16,7 @@ import json
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ class DecisionLog:
         self._kinds: dict[tuple[Any, ...], int] = {}
         self._known: list[tuple[Any, ...]] = [("never_seen", "", 0, 0, ())]
         self.lost = 0
+        self._missed: deque[tuple[int, int]] = deque(maxlen=MAX_WINDOWS)
         """Decisions that could not be written."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ class DecisionLog:
             self._kinds_path = folder / "kinds.jsonl"
             self._read_kinds()
             self._begin(last_write)
-            self._kinds_file = self._kinds_path.open("a", encoding="utf-8")
+            self._kinds_file = self._kinds_path.open("ab", buffering=0)
         except OSError as error:
             raise BadConfig(
                 f"the log of sampling decisions {folder} cannot be written: {error}",
@@ -107,8 +109,10 @@ class DecisionLog:
         """Queues a chunk; one that does not fit is named as a window."""
         try:
             self._queue.put_nowait((decisions, commands))
-        except queue.Full:
-            self._miss(decisions, "the queue was full")
+        except queue.Full:  # the writer notes the window: it is slow enough as it is
+            self.lost += len(decisions)
+            if decisions:
+                self._missed.append((decisions[0][1], decisions[-1][1]))
 
     async def flush(self) -> None:
         """Waits until what was queued before is written."""
@@ -152,7 +156,7 @@ class DecisionLog:
     @property
     def windows(self) -> list[tuple[int, int]]:
         """Stretches of which not every decision is known, in unix nanoseconds."""
-        return [(since, until) for since, until in self._run["windows"]]
+        return [(since, until) for since, until in (*self._run["windows"], *self._missed)]
 
     @property
     def known_since_ns(self) -> int:
@@ -166,6 +170,9 @@ class DecisionLog:
                 item.set()
                 continue
             decisions, commands = item
+            while self._missed:
+                self._add_window(*self._missed.popleft())
+                self._tell("the queue of sampling decisions was full")
             try:
                 if decisions:
                     self._decisions.append(self._records(decisions))
@@ -203,9 +210,13 @@ class DecisionLog:
         if len(self._known) >= MAX_KINDS:
             return _UNKNOWN_KIND
         # Before the first decision that refers to it, so that it is never missing.
-        self._kinds_file.write(json.dumps(kind) + "\n")
-        self._kinds_file.flush()
-        number = self._kinds[kind] = len(self._known)
+        number, size = len(self._known), self._kinds_file.tell()
+        try:
+            self._kinds_file.write(json.dumps([number, *kind]).encode() + b"\n")
+        except OSError:
+            self._kinds_file.truncate(size)
+            raise
+        self._kinds[kind] = number
         self._known.append(kind)
         return number
 
@@ -215,8 +226,11 @@ class DecisionLog:
             return
         self.lost += len(decisions)
         self._add_window(decisions[0][1], decisions[-1][1])
+        self._tell(f"{len(decisions)} sampling decisions lost: {cause}")
+
+    def _tell(self, text: str) -> None:
         if self._on_trouble:
-            self._on_trouble("store.failed", f"{len(decisions)} sampling decisions lost: {cause}")
+            self._on_trouble("store.failed", text)
 
     def _add_window(self, since: int, until: int) -> None:
         windows = self._run["windows"]
@@ -265,8 +279,10 @@ class DecisionLog:
                 file.write("\n")
         for line in text.splitlines()[: MAX_KINDS - 1]:
             try:
-                cause, rule_id, limit, revision, root = json.loads(line)
+                number, cause, rule_id, limit, revision, root = json.loads(line)
                 kind = (cause, rule_id, int(limit), int(revision), tuple(root))
+                while len(self._known) < min(int(number), MAX_KINDS):
+                    self._known.append(self._known[_UNKNOWN_KIND])
             except (ValueError, TypeError):
                 kind = self._known[_UNKNOWN_KIND]  # cut short, or tampered with
             self._kinds.setdefault(kind, len(self._known))

@@ -8,6 +8,7 @@ globs all fit the root of a trace decides, and where none does the trace is kept
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -21,6 +22,8 @@ MAX_KEEP_RULES = 64
 MAX_OVERRIDES = 64
 MAX_OVERRIDE_SECONDS = 30 * 86_400.0
 MAX_GLOB = 256
+LEAST_CEILING = 1e-3
+"""Spans a second."""
 RANDOM_BITS = 56
 RANDOM_MASK = 2**RANDOM_BITS - 1
 KEEP_ALL = 0
@@ -33,6 +36,7 @@ DEFAULT_RULES = (
     SamplingRule(id="training", mission_class="training", rate=0.1),
 )
 DEFAULT_KEEP = (KeepRule(id="errors", when="error"), KeepRule(id="guards", when="guard"))
+_OPEN_BRACKET = re.compile(r"^(?:[^\[]|\[!?\]?[^\]]*\])*\[(?!!?\]?[^\]]*\])")
 WHENS = ("error", "guard", "slower_than", "slower_than_p99")
 ROOT_GLOBS = ("mission_class", "mission", "sentinel", "pool", "source", "name")
 
@@ -118,11 +122,11 @@ def validated(rules: Iterable[SamplingRule]) -> tuple[SamplingRule, ...]:
                 f"the rate of sampling rule {rule.id} is {rule.rate}, not from 0 to 1",
                 subject=rule.id,
             )
-        if not 0.0 <= rule.spans_per_second < math.inf:
+        if rule.spans_per_second and not LEAST_CEILING <= rule.spans_per_second < math.inf:
             raise InvalidRequest(
                 f"the ceiling of sampling rule {rule.id} is {rule.spans_per_second} spans a second",
                 subject=rule.id,
-                remedy="Give a number above 0, or 0 for none",
+                remedy=f"Give {LEAST_CEILING} or more, or 0 for none",
             )
         if rule.event and rule.spans_per_second:
             raise InvalidRequest(
@@ -231,7 +235,7 @@ def _check_globs(rule: SamplingRule | KeepRule, kind: str) -> None:
                 subject=rule.id,
                 remedy=f"At most {MAX_GLOB}",
             )
-        if glob.count("[") != glob.count("]"):
+        if _OPEN_BRACKET.search(glob):
             raise InvalidRequest(
                 f"{kind} {rule.id} has a glob for {name} that cannot be read: {glob}",
                 subject=rule.id,

@@ -222,7 +222,7 @@ class Recorder(Measures):
             books.ended += 1
             return False
         now = self.clock()
-        trace = self.sampler.of(trace_id, about, now)
+        trace = self.sampler.of(trace_id, about, now, trace_state=taken[TRACE_STATE])
         if trace is None or not trace.recording:
             if taken[7] == STATUS_ERROR:
                 self.sampler.flag(trace_id)
@@ -233,6 +233,11 @@ class Recorder(Measures):
         if taken[TRACE_STATE]:
             trace.sampled_before(taken[TRACE_STATE])
         trace.errors += taken[7] == STATUS_ERROR
+        if not taken[3]:
+            took = taken[5] - taken[4]
+            trace.root_ns = max(trace.root_ns, took)
+            if trace.match.keep:
+                self.tail.kinds.add(trace.match.root[5], took / 1e9, now)
         return self._ended(trace, (trace, taken), now)
 
     def event(

@@ -18,6 +18,7 @@ from citadel.wire.messages import KeepRule, SamplingRule
 from engine.telemetry.ceiling import Ceiling
 from engine.telemetry.policy import (
     DEFAULT_RULES,
+    DROP_ALL,
     KEEP_ALL,
     RANDOM_MASK,
     Policy,
@@ -154,7 +155,8 @@ class Sampler:
         self.revision = 0
         self._remembered = remembered
         self.policy = Policy(rules=validated(rules), keep=tuple(keep))
-        self.ceilings: dict[str, Ceiling] = {}
+        self.ceilings: dict[tuple[str, str], Ceiling] = {}
+        """By "rule" or "override", and its id."""
         # Most traces are never asked for again: their decisions are looked up by nobody, so they
         # are put in order only when somebody asks.
         self._newest: deque[Decision] = deque(maxlen=2 * remembered)
@@ -190,7 +192,7 @@ class Sampler:
         self.policy, self.revision = policy, revision
         self._order_of_rules = policy.ordered()
         self.event_rules = [rule for rule, _ in self._order_of_rules if rule.event]
-        limits = {rule.id: rule.spans_per_second for rule, _ in self._order_of_rules}
+        limits = {(kind, rule.id): rule.spans_per_second for rule, kind in self._order_of_rules}
         self.ceilings = {
             name: ceiling
             for name, ceiling in self.ceilings.items()
@@ -268,13 +270,23 @@ class Sampler:
         """
         trace = self.recorded(trace_id)
         if trace is not None:
+            self.traces[trace_id] = trace  # in use: not forgotten with the others
             return trace
-        if self.decided(trace_id) is not None:
-            return None
+        known = self.decided(trace_id)
+        if known is not None:
+            return self._resumed(known, now_ns) if known[3] else None
         found = self.found(root, now_ns)
         trace = self.begun(trace_id, found, now_ns, by_caller=by_caller, trace_state=trace_state)
         if trace is not None:
             trace.remote = True
+        return trace
+
+    def _resumed(self, known: Decision, now_ns: int) -> Trace:
+        """A kept trace that was forgotten, and goes on."""
+        trace = self.traces[known[0]] = Trace(known[0], now_ns, known[2], kept=True)
+        trace.remote = True
+        if known[2].cause == "keep_rule":
+            trace.threshold = DROP_ALL
         return trace
 
     def dropped_by(self, trace_id: int) -> Match:
@@ -335,7 +347,7 @@ class Sampler:
         for rule, cause in self._order_of_rules:
             if match((rule,), root) is None:
                 continue
-            ceiling = self._ceiling(rule, now_ns)
+            ceiling = self._ceiling(rule, cause, now_ns)
             limit = ceiling.threshold if ceiling else threshold(rule.rate)
             return Match(
                 root,
@@ -348,12 +360,13 @@ class Sampler:
             )
         return Match(root, cause="default", revision=self.revision)
 
-    def _ceiling(self, rule: SamplingRule, now_ns: int) -> Ceiling | None:
+    def _ceiling(self, rule: SamplingRule, kind: str, now_ns: int) -> Ceiling | None:
         if not rule.spans_per_second:
             return None
-        if rule.id not in self.ceilings:
-            self.ceilings[rule.id] = Ceiling(rule.spans_per_second, now_ns)
-        return self.ceilings[rule.id]
+        key = (kind, rule.id)
+        if key not in self.ceilings:
+            self.ceilings[key] = Ceiling(rule.spans_per_second, now_ns)
+        return self.ceilings[key]
 
     def _forget_matches(self) -> None:
         for cache in (self._matches, *self.caches):

@@ -135,7 +135,7 @@ class SortedLog:
     def _retain(self) -> None:
         while len(self._segments) > 1 and len(self) > self._most:
             with self._lock:
-                path, _ = self._segments.pop(0)
+                path = self._segments.pop(0)[0]  # and no name for what is mapped: it would stay so
             self.retired = True
             # On Windows a file that is mapped stays; it counts again from the next start.
             with contextlib.suppress(OSError):

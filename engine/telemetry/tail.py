@@ -128,13 +128,13 @@ class Tail:
 
     def look(self, now_ns: int) -> None:
         """Decides what was quiet, or held, for long enough."""
-        while self._quiet and now_ns - self._quiet[0][0] >= QUIET_SECONDS * 1e9:
+        while self._quiet and not 0 <= now_ns - self._quiet[0][0] < QUIET_SECONDS * 1e9:
             since, trace = self._quiet.popleft()
             if trace.held is not None and not trace.open and trace.last_ns <= since:
                 self.decide(trace, now_ns)
         while self._traces:
             oldest = self._oldest()
-            if now_ns - oldest.began_ns < MAX_SECONDS * 1e9:
+            if abs(now_ns - oldest.began_ns) < MAX_SECONDS * 1e9:  # or the clock has jumped
                 return
             self.decide(oldest, now_ns, complete=False)
 

@@ -16,6 +16,8 @@ from engine.telemetry.policy import DROP_ALL, RANDOM_MASK, Root
 
 LOSSES = frozenset({"queue_full", "store_full", "store_failed", "invalid", "exporter_error"})
 """Causes that befall a trace which was decided otherwise."""
+CRASH_MARGIN_NS = 60_000_000_000
+"""A trace that was decided this long before a crash may still have been open then."""
 _TOLD_LOSSES = {
     "queue_full": "spans of it were lost: more waited to be written than there was room for",
     "store_full": "spans of it were lost: the span store's queue was full",
@@ -116,6 +118,12 @@ def _kept_but_gone(reply: WhyReply, evidence: Evidence, losses: Sequence[Logged]
         )
     if gone:
         return replace(reply, fate="dropped", cause=gone[-1].cause, explanation=_first(reply))
+    if any(
+        since - CRASH_MARGIN_NS <= reply.decided_unix_nanos <= until
+        for since, until in evidence.windows
+    ):
+        text = "It was kept, and the engine was killed before its spans were written"
+        return replace(reply, fate="dropped", cause="crash_window", explanation=text)
     text = "It is kept; none of its spans has ended and been written yet"
     return replace(reply, explanation=text)
 
@@ -123,6 +131,8 @@ def _kept_but_gone(reply: WhyReply, evidence: Evidence, losses: Sequence[Logged]
 def _why_dropped(last: Logged, reply: WhyReply) -> str:
     share = f"{reply.rate * 100:.4g} %"
     match last.cause:
+        case "never_seen":
+            return "There were too many kinds of decisions to write down what decided"
         case "parent":
             return "Who began the trace had decided not to sample it"
         case "ceiling":
@@ -141,6 +151,8 @@ def _why_dropped(last: Logged, reply: WhyReply) -> str:
 def _why_kept(last: Logged, reply: WhyReply) -> str:
     share = f"{reply.rate * 100:.4g} %"
     match last.cause:
+        case "never_seen":
+            return "There were too many kinds of decisions to write down what decided"
         case "default":
             return "No rule fits it: such traces are all kept"
         case "keep_rule":

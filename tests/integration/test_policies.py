@@ -51,7 +51,7 @@ async def test_sampling_is_applied_at_once_and_audited(client: Client) -> None:
         await recorded(client, dropped, timeout=0.5)
     with pytest.raises(NotFound) as absent:
         await client.traces.get(dropped.context.trace_hex)
-    assert "sampled out" in absent.value.remedy
+    assert "citadel why" in absent.value.remedy
     after = await client.traces.ledger()
     assert after.dropped["rule"] >= ledger.dropped["rule"] + 3
 

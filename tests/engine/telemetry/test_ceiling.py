@@ -82,4 +82,4 @@ def test_a_ceiling_goes_on_when_other_rules_change(clock: Any) -> None:
     assert ceiling.rate == pytest.approx(0.001, rel=0.02)
     other = SamplingRule(id="other", pool="p", rate=0.5)
     recorder.sampler.put(Policy(rules=(other, rule), keep=()))
-    assert recorder.sampler.ceilings["busy"] is ceiling
+    assert recorder.sampler.ceilings["rule", "busy"] is ceiling
