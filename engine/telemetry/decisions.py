@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from citadel.errors import BadConfig
-from engine.telemetry.sampling import Decision, Match
+from engine.telemetry.decided import Decision, Match
 from engine.telemetry.sorted_log import Records, SortedLog
 
 MAX_CHUNKS = 1_024

@@ -7,8 +7,8 @@ from operator import itemgetter
 
 from engine.telemetry.catalogue import COUNTERS, DURATIONS
 from engine.telemetry.counter import Counter, CounterKey
+from engine.telemetry.decided import Decision
 from engine.telemetry.histogram import Histogram
-from engine.telemetry.sampling import Decision
 
 _KEPT = itemgetter(3)
 MAX_SERIES = 1_000

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from citadel.wire.messages import KeepRule, PreviewExample, SamplingPreview
+from engine.telemetry.decided import Decision, Match, Trace
 from engine.telemetry.policy import RANDOM_MASK, Policy, Root, RootTuple, fits, match, threshold
-from engine.telemetry.sampling import Decision, Match, Sampler, Trace
+from engine.telemetry.sampling import Sampler
 from engine.telemetry.tail import keeps
 
 MAX_EXAMPLES = 20

@@ -14,17 +14,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from citadel.trace import SpanContext
+from citadel.trace import SpanContext, with_threshold
 from citadel.vocabulary import KIND_INTERNAL, STATUS_ERROR, DropCause
 from citadel.wire.columns import Table
 from citadel.wire.messages import LedgerReply
 from engine.telemetry.catalogue import fits
+from engine.telemetry.decided import Decision, Match, Trace
 from engine.telemetry.encode import TRACE_STATE, Row, attributes_json, clean, clean_text
 from engine.telemetry.ingest import COLUMNS, sound, whole
 from engine.telemetry.ledger import Ledger, SpanKeeper
 from engine.telemetry.measures import Measures
-from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple, threshold
-from engine.telemetry.sampling import Decision, Match, Sampler, Trace
+from engine.telemetry.policy import RANDOM_MASK, Root, RootTuple
+from engine.telemetry.sampling import Sampler
 from engine.telemetry.span import MASK64, Span, UnkeptSpan, current_span
 from engine.telemetry.starting import Common, Starter, starting
 from engine.telemetry.tail import Tail
@@ -222,7 +223,8 @@ class Recorder(Measures):
             books.ended += 1
             return False
         now = self.clock()
-        trace = self.sampler.of(trace_id, about, now, trace_state=taken[TRACE_STATE])
+        state = taken[TRACE_STATE] and with_threshold(taken[TRACE_STATE], None)  # they kept it
+        trace = self.sampler.of(trace_id, about, now, trace_state=state)
         if trace is None or not trace.recording:
             if taken[7] == STATUS_ERROR:
                 self.sampler.flag(trace_id)
@@ -259,7 +261,7 @@ class Recorder(Measures):
         if isinstance(where, Span):
             mission = mission or where.mission
         trace_id = where.trace_id if where else 0
-        if self.sampler.event_rules and not self._keeps_event(name, trace_id, mission):
+        if self.sampler.drops_event(name, mission, trace_id or self.bits(128)):
             self.count("citadel.events.sampled_out")
             return
         self._publish(
@@ -372,11 +374,6 @@ class Recorder(Measures):
     def _drop(self, trace: Trace, held: list[Any]) -> None:
         self.books.ended -= len(held)
         self.books.sampled_out[trace.match.cause] += len(held)
-
-    def _keeps_event(self, name: str, trace_id: int, mission: str) -> bool:
-        rule = self.sampler.event_rule(name, mission)
-        bits = (trace_id or self.bits(128)) & RANDOM_MASK
-        return rule is None or bits >= threshold(rule.rate)
 
     def _show(self, batch: list[Row]) -> None:
         """Publishes ended spans, and those that have been open for a while."""

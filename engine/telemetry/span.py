@@ -22,8 +22,8 @@ from engine.telemetry.encode import (
 )
 
 if TYPE_CHECKING:
+    from engine.telemetry.decided import Match, Trace
     from engine.telemetry.recorder import Recorder
-    from engine.telemetry.sampling import Match, Trace
 
 MAX_EVENTS = 128
 """Events a span keeps; the number dropped is an attribute."""

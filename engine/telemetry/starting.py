@@ -16,8 +16,8 @@ from engine.telemetry.policy import RANDOM_MASK
 from engine.telemetry.span import Span, UnkeptSpan
 
 if TYPE_CHECKING:
+    from engine.telemetry.decided import Match
     from engine.telemetry.recorder import Recorder
-    from engine.telemetry.sampling import Match
 
 Parent = Span | SpanContext | None
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from citadel.wire.messages import KeepRule
+from engine.telemetry.decided import Decision, Match, Trace
 from engine.telemetry.histogram import bucket_of, quantile
 from engine.telemetry.policy import DROP_ALL
-from engine.telemetry.sampling import Decision, Match, Trace
 
 MAX_HELD = 65_536
 """Spans that are held, of all traces together."""
