@@ -81,7 +81,7 @@ class Recorder(Measures):
         seeded = ids or random.Random(random.SystemRandom().getrandbits(256))  # noqa: S311 - ids are no secrets
         self.bits = seeded.getrandbits
         self._queue: deque[Ended] = deque()
-        self._fresh: deque[Span] = deque()
+        self._fresh: deque[Span] = deque(maxlen=QUEUE_LIMIT)
         self._announced: dict[int, Span] = {}
         self.books = Ledger()
         self._lost_by: dict[tuple[str, str], Match] = {}
@@ -343,8 +343,6 @@ class Recorder(Measures):
         trace.open += 1
         span = Span(self, name, trace, self.bits(64) or 1, parent_id, now)
         self._fresh.append(span)
-        if len(self._fresh) > QUEUE_LIMIT:
-            self._fresh.popleft()
         return span
 
     def _continued(self, above: SpanContext, about: RootTuple, now: int) -> Trace | None:
