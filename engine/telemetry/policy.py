@@ -8,7 +8,6 @@ globs all fit the root of a trace decides, and where none does the trace is kept
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -36,7 +35,6 @@ DEFAULT_RULES = (
     SamplingRule(id="training", mission_class="training", rate=0.1),
 )
 DEFAULT_KEEP = (KeepRule(id="errors", when="error"), KeepRule(id="guards", when="guard"))
-_OPEN_BRACKET = re.compile(r"^(?:[^\[]|\[!?\]?[^\]]*\])*\[(?!!?\]?[^\]]*\])")
 WHENS = ("error", "guard", "slower_than", "slower_than_p99")
 ROOT_GLOBS = ("mission_class", "mission", "sentinel", "pool", "source", "name")
 
@@ -235,9 +233,23 @@ def _check_globs(rule: SamplingRule | KeepRule, kind: str) -> None:
                 subject=rule.id,
                 remedy=f"At most {MAX_GLOB}",
             )
-        if _OPEN_BRACKET.search(glob):
+        if _is_open(glob):
             raise InvalidRequest(
                 f"{kind} {rule.id} has a glob for {name} that cannot be read: {glob}",
                 subject=rule.id,
                 remedy="Close the bracket, or write [[] for a bracket itself",
             )
+
+
+def _is_open(glob: str) -> bool:
+    """Whether a bracket is not closed; one that comes first in brackets is itself meant."""
+    at = glob.find("[")
+    while at >= 0:
+        at += 1
+        at += glob.startswith("!", at)
+        at += glob.startswith("]", at)
+        closed = glob.find("]", at)
+        if closed < 0:
+            return True
+        at = glob.find("[", closed)
+    return False
