@@ -238,7 +238,7 @@ class SamplingServicer:
     async def _evidence(self, trace_id: int) -> Evidence:
         decisions = await asyncio.to_thread(self._log.of, trace_id)
         stored = 0
-        if not decisions or decisions[-1].kept or decisions[-1].cause in LOSSES:
+        if not decisions or any(each.kept or each.cause in LOSSES for each in decisions):
             # Something may have befallen it since; a trace that was dropped stays so.
             await self._written()
             decisions = await asyncio.to_thread(self._log.of, trace_id)

@@ -56,6 +56,11 @@ def explain(evidence: Evidence) -> WhyReply:
     if not decided:
         return _undecided(reply, evidence, losses)
     last = decided[-1]
+    kept = [each for each in decided if each.kept]
+    if kept and evidence.stored and not last.kept:
+        # It was forgotten and decided again; what had been kept is there all the same.
+        last = kept[-1]
+        reply = replace(reply, also=(*reply.also, "it was decided again later: dropped then"))
     root = Root(*last.root) if len(last.root) == len(Root._fields) else Root()
     limit = min(last.threshold, DROP_ALL)
     reply = replace(

@@ -125,3 +125,15 @@ def test_brackets_are_read_as_globs_have_them(glob: str, *, sound: bool) -> None
     else:
         with pytest.raises(InvalidRequest, match="cannot be read"):
             validated_keep([rule])
+
+
+def test_what_was_kept_once_and_dropped_when_decided_again_is_kept() -> None:
+    told = {"cause": "rule", "rule_id": "r", "threshold": 2**55, "root": ()}
+    decisions = [
+        Logged(time_ns=1, kept=True, revision=1, **told),
+        Logged(time_ns=2, kept=False, revision=2, **told),
+    ]
+    found = explain(Evidence(trace_id=1, decisions=decisions, stored=3))
+    assert (found.fate, found.revision) == ("kept", 1)
+    assert found.also
+    assert explain(Evidence(trace_id=1, decisions=decisions, stored=0)).fate == "dropped"
