@@ -156,7 +156,9 @@ class DecisionLog:
     @property
     def windows(self) -> list[tuple[int, int]]:
         """Stretches of which not every decision is known, in unix nanoseconds."""
-        return [(since, until) for since, until in (*self._run["windows"], *self._missed)]
+        known_since = self.known_since_ns
+        windows = (*self._run["windows"], *self._missed)
+        return [(since, until) for since, until in windows if until >= known_since]
 
     @property
     def known_since_ns(self) -> int:

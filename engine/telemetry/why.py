@@ -99,7 +99,7 @@ def _undecided(reply: WhyReply, evidence: Evidence, losses: Sequence[Logged]) ->
         CrashWindow(since_unix_nanos=since, until_unix_nanos=until)
         for since, until in evidence.windows
     )
-    text = "This engine never saw a span of it"
+    text = "This engine saw no span of it in the time that it knows of"
     if windows:
         return replace(
             reply,
