@@ -115,6 +115,14 @@ ACTIONS: tuple[Action, ...] = (
         words="remote embedded switch token tls",
     ),
     Action(
+        name="recording.open",
+        title="Open recording…",
+        menu="Engine",
+        key="Ctrl+Shift+O",
+        hint="A .citadel file, in a window of its own",
+        words="file incident replay citadel",
+    ),
+    Action(
         name="engine.reconnect",
         title="Reconnect now",
         menu="Engine",

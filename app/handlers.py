@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QLineEdit, QWidget
@@ -12,6 +13,7 @@ from app import targets
 from app.actions import ACTIONS, DOCKS, PERSPECTIVES, Entry
 from app.models.whystory import command_id_in, trace_id_in
 from app.notices import Notice
+from app.opening import ask_file, open_recording
 from app.targets import Target
 from app.views.connect import ConnectDialog
 from app.views.fleet.view import key_of
@@ -52,6 +54,7 @@ class Handlers:
             "engine.connect": self.connect,
             "engine.reconnect": self.reconnect,
             "engine.disconnect": self._link.disconnect,
+            "recording.open": lambda: ask_file(room.window, self.open_recording),
             "mission.start": fleet.ask_mission,
             "sentinel.spawn": fleet.ask_spawn,
             **{name: partial(fleet.act, name) for name in fleet.action_names()},
@@ -178,6 +181,7 @@ class Handlers:
         made = self._furniture
         made.sampling.trace_asked.connect(self.follow_trace)
         made.cinema.why_asked.connect(self.ask_why)
+        made.incidents.open_asked.connect(lambda path: self.open_recording(Path(path)))
         for menu in (made.events.menu, made.defence_dock.verdicts.menu, made.defence.verdicts.menu):
             menu.trace_asked.connect(self.open_trace)
             menu.why_asked.connect(self.ask_why)
@@ -240,6 +244,10 @@ class Handlers:
             self._link.connect(self._room.options.target)
         else:
             self._link.reconnect()
+
+    def open_recording(self, path: Path) -> None:
+        """Opens a recording in a control room of its own."""
+        open_recording(path, self._room.notices.say)
 
     # ── the rest ────────────────────────────────────────────────────────────────────────────────
     def _toggle_dock(self, name: str) -> None:

@@ -152,8 +152,13 @@ class ControlRoom:
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────
     def now_ns(self) -> int:
-        """The time on screen, by the engine's clock; it stands while frozen or cut off."""
+        """The time on screen, by the engine's clock; it stands while frozen or cut off.
+
+        A recording's time is its end: nothing of it may grow old while one looks.
+        """
         connection = self.store.connection
+        if connection.info is not None and connection.info.recording:
+            return self.clock.now_ns(connection.info.recording_until_unix_nanos)
         local = time.time_ns() if connection.live else connection.last_message_ns
         return self.clock.now_ns(local + connection.clock_offset_ns)
 

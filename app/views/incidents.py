@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -48,6 +50,9 @@ class IncidentsDock(QWidget):
                 "Record", self.start, tip=f"Also takes the last {BEFORE_SECONDS:.0f} s"
             ),
             "stop": button("Stop", self.stop, tip="Ends the recording; its file is whole then"),
+            "open": button(
+                "Open", self.open, tip="In a window of its own, when the file is on this machine"
+            ),
             "path": button("Copy path", self.copy_path, tip="Where the engine keeps the file"),
             "remove": button("Remove…", self.remove),
         }
@@ -84,6 +89,12 @@ class IncidentsDock(QWidget):
             consequence = f"Its {row['rows']:,} rows are deleted at the engine, for good."
             confirm(self, remove_recording(row["name"], consequence), self._sink)
 
+    def open(self) -> None:
+        """Asks for the chosen recording to be opened."""
+        row = self.panel.table.selected()
+        if row is not None:
+            self.open_asked.emit(row["path"])
+
     def copy_path(self) -> None:
         """Puts the file's path on the clipboard."""
         row = self.panel.table.selected()
@@ -107,4 +118,6 @@ class IncidentsDock(QWidget):
         self.buttons["stop"].setEnabled(live and self._running() is not None)
         self.buttons["path"].setEnabled(row is not None)
         finished = row is not None and row["state"] != "recording"
+        here = finished and row is not None and Path(row["path"]).is_file()
+        self.buttons["open"].setEnabled(here)
         self.buttons["remove"].setEnabled(live and finished)

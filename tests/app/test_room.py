@@ -21,10 +21,11 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 
 from app.commands import Outcome
 from app.models.rules import stop_of
-from app.options import Options
+from app.options import Options, parse
 from app.room import ControlRoom
 from app.samplingcommands import apply_sampling, preview_sampling, sampling_rules
 from app.targets import Target
+from app.views.topbar import connection_text, connection_tip
 from app.views.why import WhyDialog
 from citadel.client.client import connect
 from citadel.client.local import LocalEngine
@@ -61,9 +62,17 @@ async def until(what: str, condition: Callable[[], object], seconds: float = PAT
 async def opened(
     qapp: QApplication, folder: Path, target: Target | None = None, **options: Any
 ) -> AsyncIterator[ControlRoom]:
-    settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
     chosen = Options(target=target or Target(), data_dir=folder / "data", theme="dark", **options)
-    room = ControlRoom(qapp, chosen, settings)
+    async with opened_as(qapp, folder, chosen) as room:
+        yield room
+
+
+@contextlib.asynccontextmanager
+async def opened_as(
+    qapp: QApplication, folder: Path, options: Options
+) -> AsyncIterator[ControlRoom]:
+    settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
+    room = ControlRoom(qapp, options, settings)
     async with asyncio.TaskGroup() as group:
         group.create_task(room.run(), name="control room")
         try:
@@ -320,6 +329,98 @@ async def a_worker_is_inspected_with_its_past(room: ControlRoom) -> None:
     await until("its life has a beginning", lambda: panel.steps.rowCount() >= 2)
     assert panel.steps.index(0, 0).data() == "starting"
     await until("its memory is drawn", lambda: "resident" in panel.chart.accessibleDescription())
+
+
+def test_a_recording_is_made_in_the_dock_and_opens_in_the_window(
+    qapp: QApplication, run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with opened(qapp, tmp_path) as room:
+            await live(room)
+            file = await a_recording_is_started_and_stopped(room, tmp_path)
+            await a_recording_is_removed(room)
+        given = replace(parse([str(file)]), data_dir=tmp_path / "empty", theme="dark")
+        async with opened_as(qapp, tmp_path, given) as room:
+            await live(room)
+            await a_recording_shows_what_was(room)
+            await a_recording_refuses_changes(room)
+
+    run(scenario())
+
+
+async def a_recording_is_started_and_stopped(room: ControlRoom, folder: Path) -> Path:
+    assert room.furniture is not None
+    dock, store = room.furniture.incidents, room.store
+    room.window.show_dock("incidents", True)
+    await until("the survey runs", lambda: any(m["done"] > 3 for m in store.missions.values()))
+    click(dock.buttons["start"])
+    await until("it records", lambda: store.recordings)
+    row = next(iter(store.recordings.values()))
+    assert row["state"] == "recording"
+    done = sum(m["done"] for m in store.missions.values())
+    await until("work goes on", lambda: sum(m["done"] for m in store.missions.values()) > done + 20)
+    await until("the dock offers its end", dock.buttons["stop"].isEnabled)
+    click(dock.buttons["stop"])
+    await until("it is whole", lambda: store.recordings[row["name"]]["state"] == "done")
+    kept = Path(row["path"])
+    dock.panel.table.select_row(0)
+    await until("it can be opened", dock.buttons["open"].isEnabled)
+    return copied(kept, folder / "looked-at.citadel")
+
+
+def copied(kept: Path, copy: Path) -> Path:
+    copy.write_bytes(kept.read_bytes())
+    return copy
+
+
+async def a_recording_is_removed(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    dock = room.furniture.incidents
+    path = Path(next(iter(room.store.recordings.values()))["path"])
+    click(dock.buttons["remove"])
+    box = dock.findChild(QMessageBox)
+    assert isinstance(box, QMessageBox)
+    click(box.findChild(QPushButton, "confirm-do"))
+    await until("it is gone", lambda: not room.store.recordings)
+    assert not there(path)
+
+
+def there(path: Path) -> bool:
+    return path.exists()
+
+
+async def a_recording_shows_what_was(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    store, connection = room.store, room.store.connection
+    info = connection.info
+    assert info is not None
+    assert info.recording
+    assert connection_text(connection) == f"recording {info.recording}"
+    assert "recorded " in connection_tip(connection)
+    await until("missions are there", lambda: store.missions)
+    await until("audit is there", lambda: store.audit.total)
+    await until("events are there", lambda: len(store.events))
+    await until("spans are there", lambda: store.generation["span"])
+    assert room.now_ns() == info.recording_until_unix_nanos
+    await until(
+        "latencies of its last minute are there",
+        lambda: (
+            store.latency.percentile(
+                "citadel.command.duration", room.now_ns() - 60_000_000_000, room.now_ns(), 0.99
+            )
+            is not None
+        ),
+    )
+    await until("the chip says so", lambda: "recording" in room.window.top.chip.text())
+
+
+async def a_recording_refuses_changes(room: ControlRoom) -> None:
+    assert room.furniture is not None
+    room.furniture.incidents.start()
+    await until("it is refused", lambda: any(n.level == "error" for n in room.notices.log))
+    (notice,) = [n for n in room.notices.log if n.level == "error"]
+    assert "nothing can be done in it, only looked at" in notice.text
+    assert notice.remedy == "Connect to a running engine"
 
 
 def test_a_killed_engine_is_told_and_another_takes_its_place(
