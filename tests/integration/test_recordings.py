@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from citadel.client.client import Client
+from citadel.client.client import Client, connect
 from citadel.client.local import LocalEngine
 from citadel.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from citadel.testing import EngineUnderTest, recorded
@@ -100,32 +100,45 @@ async def test_it_ends_by_itself_and_bad_ones_are_refused(client: Client, until:
 
 @pytest.mark.emits("incident.recorded")
 async def test_a_crash_is_kept_as_an_incident(
-    client: Client, replayed: Any, until: Until, tmp_path: Path
+    headless: Any, replayed: Any, until: Until, saw: Any, tmp_path: Path
 ) -> None:
-    before = await client.recordings.triggers()
-    await client.recordings.set_triggers(
-        before.triggers, before_seconds=30, after_seconds=0.2, revision=before.revision
-    )
-    with client.trace("before the crash") as span:
-        await client.pools.call("workshop", "add", a=1, b=2)
-    await recorded(client, span, source="client")
-    pool = next(each for each in await client.pools.list() if each.name == "workshop")
-    await client.pools.kill_worker("workshop", pool.workers[0].id)
+    # An engine of its own: in a shared one the trigger may have fired a moment ago.
+    engine = await headless()
+    async with connect(engine.address) as client:
+        before = await client.recordings.triggers()
+        await client.recordings.set_triggers(
+            before.triggers, before_seconds=30, after_seconds=0.2, revision=before.revision
+        )
+        with client.trace("before the crash") as span:
+            await client.pools.set_state("python", "serving")
+        await recorded(client, span, source="client")
 
-    async def kept() -> bool:
-        found = [each for each in await client.recordings.list() if each.kind == "incident"]
-        return bool(found) and found[-1].state == "done"
+        async def ready() -> str:
+            (pool,) = await client.pools.list()
+            return next((each.id for each in pool.workers if each.state == "ready"), "")
 
-    await until(kept)
-    incident = [each for each in await client.recordings.list() if each.kind == "incident"][-1]
-    assert incident.trigger == "crash"
-    assert "was lost" in incident.cause
-    path = tmp_path / "incident.citadel"
-    await client.recordings.fetch(incident.name, path)
+        await client.pools.kill_worker("python", await until(ready))
+
+        async def kept() -> bool:
+            found = await client.recordings.list()
+            return bool(found) and found[-1].state == "done"
+
+        await until(kept)
+        (incident,) = await client.recordings.list()
+        assert (incident.kind, incident.trigger) == ("incident", "crash")
+        assert "was lost" in incident.cause
+        updates = client.watch(["event"])
+        async for update in updates:
+            if any(
+                row["name"] == "incident.recorded" for row in rows(update.tables.get("event", {}))
+            ):
+                saw("incident.recorded")
+                break
+        await updates.aclose()
+        path = tmp_path / "incident.citadel"
+        await client.recordings.fetch(incident.name, path)
     there = await replayed(path)
     assert await recorded(there, span)
-    after = await client.recordings.triggers()
-    await client.recordings.set_triggers(before.triggers, revision=after.revision)
 
 
 async def test_what_is_no_recording_is_said(tmp_path: Path) -> None:
