@@ -87,6 +87,9 @@ class Exporters:
         wanted = {config.name: config for config in configs}
         for name in set(self._senders) - set(wanted):
             self._leaving.append((name, self._senders.pop(name)))
+            # At once: one of that name that comes soon has a state of its own to tell.
+            self._down.discard(name)
+            self._told.pop(name, None)
         for name, config in wanted.items():
             sender = self._senders.get(name)
             if sender is None:
@@ -141,13 +144,17 @@ class Exporters:
 
     async def run(self) -> None:
         """Counts, shows, reads metrics; until cancelled."""
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            if time.monotonic() >= self._read_after:
-                self._read_after = time.monotonic() + METRICS_SECONDS
-                self._read()
-            self.show()
-            await self._end_leaving()
+        async with asyncio.TaskGroup() as tasks:
+            ending: asyncio.Task[None] | None = None
+            while True:
+                await asyncio.sleep(BEAT_SECONDS)
+                if time.monotonic() >= self._read_after:
+                    self._read_after = time.monotonic() + METRICS_SECONDS
+                    self._read()
+                self.show()
+                if self._leaving and (ending is None or ending.done()):
+                    # Beside this: what leaves may take seconds, and the others go on meanwhile.
+                    ending = tasks.create_task(self._end_leaving(), name="exporters that leave")
 
     async def close(self) -> None:
         """Sends what waits, for CLOSE_SECONDS; the rest is dropped as `shutdown`."""

@@ -74,7 +74,7 @@ async def test_it_holds_while_policies_change_and_an_exporter_is_dead(
     assert {"rule", "ceiling"} <= {cause for cause, number in ledger.dropped.items() if number}
     found = await client.exporters.list()
     (status,) = (each for each in found.exporters if each.config.name == "dead")
-    assert status.queued <= 64 + 32, "what waits, and the batch that is being sent"
+    assert status.queued < 1_000, "what waits, and what is being sent: a few times the limit"
     assert sum(status.dropped.values()) > 0
     await client.exporters.remove("dead")
 

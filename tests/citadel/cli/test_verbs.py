@@ -80,7 +80,7 @@ def test_a_tool_is_called(cli: Any) -> None:
         (["sampling", "set", "--rate", "nothing=1"], 1, "no rule 'nothing'"),
         (["sampling", "set", "--rate", "critical=7"], 1, "'7' is no rate"),
         (["sampling", "preview", "--rule", "colour=red"], 1, "'colour=red' is no part of a rule"),
-        (["sampling", "preview", "--rule", "id=a"], 1, "lacks id or rate"),
+        (["sampling", "preview", "--rule", "id=a"], 1, "lacks id, or rate"),
         (["guard", "set", "nothing", "--disable"], 1, "no layer 'nothing'"),
         (["guard", "set", "llm_guard"], 2, "nothing is to be changed"),
         (["guard", "strict", "maybe"], 2, "maybe"),
