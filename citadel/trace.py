@@ -20,6 +20,7 @@ RANDOM_BITS = 56
 """Of a trace id, the lowest ones: what sampling compares."""
 
 _TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 _MEMBER = re.compile(
     r"(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
     r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
@@ -60,6 +61,11 @@ def parse_traceparent(text: str | None, trace_state: str | None = None) -> SpanC
         return None
     state = parse_tracestate(trace_state) if trace_state else ""
     return SpanContext(trace_id, span_id, bool(int(found[3], 16) & 1), state)
+
+
+def parse_trace_id(text: str) -> int | None:
+    """The id of 32 hex digits; None when it is none."""
+    return int(text, 16) if _TRACE_ID.fullmatch(text) else None
 
 
 def parse_tracestate(text: str) -> str:

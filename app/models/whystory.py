@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass
 
 from app import figures
+from citadel.trace import parse_trace_id
 from citadel.wire.messages import SamplingRule, WhyReply
 
 RANDOM = 2**56
 """Randomness and thresholds are below this."""
 
-_TRACE = re.compile(r"[0-9a-fA-F]{32}")
 _COMMAND = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:-]{7,63}")
 
 STATES = {"kept": "ready", "dropped": "lost", "undecided": "starting", "unknown": "stopped"}
@@ -155,7 +155,7 @@ def _literal(text: str) -> str:
 def trace_id_in(text: str) -> str:
     """A trace id that someone typed, in lower case; "" when it is none."""
     found = text.strip().replace("-", "")
-    return found.lower() if _TRACE.fullmatch(found) and int(found, 16) else ""
+    return found.lower() if parse_trace_id(found) else ""
 
 
 def command_id_in(text: str) -> str:

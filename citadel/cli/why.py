@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from citadel.cli import show
 from citadel.cli.session import Session, shared
 from citadel.cli.text import date
+from citadel.trace import parse_trace_id
 from citadel.wire.messages import WhyReply
 
 UNKNOWN = 1
 _GLOBS = ("mission_class", "mission", "sentinel", "pool", "source", "name")
-_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @click.command()
@@ -24,7 +22,7 @@ def why(session: Session, wanted: str) -> None:
 
     32 hex digits are a trace's id, anything else is a command's. Exits with 1 when nobody can know.
     """
-    is_trace = _TRACE_ID.fullmatch(wanted) is not None
+    is_trace = parse_trace_id(wanted) is not None
     found = session.ask(
         lambda client: client.sampling.why(
             wanted if is_trace else "", command_id="" if is_trace else wanted

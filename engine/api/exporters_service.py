@@ -176,10 +176,9 @@ class ExportersServicer:
         Raises:
             Conflict: another revision is in force than the one the change was based on.
         """
-        current = self._document.current
-        applied = await self._document.apply(
-            changed(current.body),
-            based_on=change.revision if change and change.revision else current.revision,
+        applied = await self._document.change(
+            changed,
+            based_on=change.revision if change else 0,
             actor=call.actor(change),
             reason=change.reason if change else "",
         )

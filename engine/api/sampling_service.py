@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 from citadel import semconv
 from citadel.errors import Conflict, InvalidRequest, NotFound
+from citadel.trace import parse_trace_id
 from citadel.wire.messages import (
     ApplySamplingRequest,
     Change,
@@ -57,7 +57,6 @@ LOOK_SECONDS = 30.0
 """Between two looks at overrides that are to end."""
 MAX_REVISIONS_BACK = 256
 """Revisions that are looked through for the one that set a rule."""
-_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 class SamplingServicer:
@@ -221,13 +220,14 @@ class SamplingServicer:
                     remedy="It never came here, or is older than what is known of commands",
                 )
             return found
-        if not _TRACE_ID.fullmatch(request.trace_id):
+        trace_id = parse_trace_id(request.trace_id)
+        if trace_id is None:
             raise InvalidRequest(
                 f"{request.trace_id!r} is no trace id",
                 subject=request.trace_id,
                 remedy="Give 32 hex digits, or the id of a command",
             )
-        return int(request.trace_id, 16)
+        return trace_id
 
     async def _written(self) -> None:
         """Waits until what was decided and recorded a moment ago is on disk."""
@@ -309,21 +309,12 @@ class SamplingServicer:
         Raises:
             Conflict: another revision is in force than the one the change was based on.
         """
-        while True:
-            current = self._document.current
-            based_on = change.revision if change and change.revision else current.revision
-            body = changed(current.body)
-            try:
-                applied = await self._document.apply(
-                    body,
-                    based_on=based_on,
-                    actor=call.actor(change),
-                    reason=change.reason if change else "",
-                )
-                break
-            except Conflict:
-                if change and change.revision:
-                    raise  # based on nothing, it is made anew on what somebody else has made
+        applied = await self._document.change(
+            changed,
+            based_on=change.revision if change else 0,
+            actor=call.actor(change),
+            reason=change.reason if change else "",
+        )
         if call.span is not None:
             call.span.event(
                 "sampling.changed", **{semconv.CITADEL_SAMPLING_REVISION: applied.revision}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from citadel.errors import InvalidRequest, NotFound, NotReady
 from citadel.query import parse
+from citadel.trace import parse_trace_id
 from citadel.wire.columns import pack, unpack
 from citadel.wire.messages import (
     Estimated,
@@ -65,14 +65,15 @@ class TracesServicer:
     async def get(self, request: GetTraceRequest, call: Call) -> Trace:
         """The spans of a trace, those included that were recorded a moment ago."""
         del call
-        if not re.fullmatch(r"[0-9a-fA-F]{32}", request.trace_id):
+        trace_id = parse_trace_id(request.trace_id)
+        if trace_id is None:
             raise InvalidRequest(
                 f"{request.trace_id!r} is no trace id",
                 subject=request.trace_id,
                 remedy="Give 32 hex digits",
             )
         await self._written()
-        rows, truncated = await self.spans.get(int(request.trace_id, 16))
+        rows, truncated = await self.spans.get(trace_id)
         if not rows:
             raise NotFound(
                 f"there is no trace {request.trace_id}",

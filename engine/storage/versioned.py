@@ -103,8 +103,21 @@ class VersionedDocument(Generic[T]):
         Raises:
             Conflict: another revision is in force; details hold it.
         """
+        return await self.change(lambda _: body, based_on=based_on, actor=actor, reason=reason)
+
+    async def change(
+        self, make: Callable[[T], T], *, based_on: int, actor: str, reason: str
+    ) -> Versioned[T]:
+        """Puts in force what `make` makes of the current body, as `apply` would.
+
+        Nothing else is put in force between the two. What `make` raises is raised.
+
+        Raises:
+            Conflict: another revision is in force; details hold it.
+        """
         async with self._lock:
             before = self.current
+            body = make(before.body)
             if based_on not in (0, before.revision):
                 raise Conflict(
                     f"{self.name} is at revision {before.revision} (by {before.actor}),"

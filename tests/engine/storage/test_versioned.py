@@ -93,6 +93,23 @@ async def test_of_two_changes_at_once_one_wins(make: Callable[[], Policy]) -> No
     assert policy.current == won[0]
 
 
+async def test_changes_at_once_that_are_based_on_nothing_are_all_made(
+    make: Callable[[], Policy],
+) -> None:
+    policy = make()
+    await policy.load()
+
+    def more(number: int) -> Callable[[list[int]], list[int]]:
+        return lambda body: [*body, number]
+
+    await asyncio.gather(
+        *(policy.change(more(n), based_on=0, actor="a", reason="") for n in range(2, 6))
+    )
+    assert (policy.current.revision, policy.current.body) == (5, [1, 2, 3, 4, 5])
+    with pytest.raises(Conflict):
+        await policy.change(more(6), based_on=4, actor="a", reason="")
+
+
 async def test_earlier_revisions_can_be_read(make: Callable[[], Policy]) -> None:
     policy = make()
     await policy.load()
