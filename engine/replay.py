@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -61,6 +61,7 @@ from engine.telemetry.store import SpanStore
 READ_AHEAD = 32
 """Batches that are read from the file in one go."""
 AUDIT_PAGE = 1_000
+Row = dict[str, Any]
 
 
 def described(file: RecordingFile) -> EngineInfo:
@@ -218,9 +219,9 @@ class ReplayTraces(TracesServicer):
 class ReplaySampling(Refused):
     """Sampling.Get: the policy in force at the end."""
 
-    def __init__(self, file: RecordingFile) -> None:
+    def __init__(self, file: RecordingFile, row: Row | None) -> None:
         super().__init__("Sampling", file)
-        self._row = last_row(file, "sampling")
+        self._row = row
 
     async def get(self, request: object, call: Call) -> SamplingPolicy:
         """It."""
@@ -244,9 +245,9 @@ class ReplaySampling(Refused):
 class ReplayDefense(Refused):
     """Defense.Get: the configuration in force at the end."""
 
-    def __init__(self, file: RecordingFile) -> None:
+    def __init__(self, file: RecordingFile, row: Row | None) -> None:
         super().__init__("Defense", file)
-        self._row = last_row(file, "defense")
+        self._row = row
 
     async def get(self, request: object, call: Call) -> DefenseConfig:
         """It."""
@@ -279,7 +280,15 @@ def servicers(file: RecordingFile, spans: SpanStore, fed: asyncio.Event) -> dict
     Raises:
         BadConfig: it is damaged.
     """
-    counters = {(row["name"], row["labels"]): row["value"] for row in rows_of(file, "counter")}
+    # In one pass: a long recording takes a while to read.
+    counters: dict[tuple[str, str], float] = {}
+    policies: dict[str, Row] = {}
+    for table in tables_of(file, ("counter", "sampling", "defense")):
+        for row in rows(unpack(table)):
+            if table.topic == "counter":
+                counters[row["name"], row["labels"]] = row["value"]
+            else:
+                policies[table.topic] = row
     return {
         "Engine": ReplayEngine(file),
         "Traces": ReplayTraces(
@@ -289,8 +298,8 @@ def servicers(file: RecordingFile, spans: SpanStore, fed: asyncio.Event) -> dict
             counters=counters,
             fed=fed,
         ),
-        "Sampling": ReplaySampling(file),
-        "Defense": ReplayDefense(file),
+        "Sampling": ReplaySampling(file, policies.get("sampling")),
+        "Defense": ReplayDefense(file, policies.get("defense")),
         "Recordings": ReplayRecordings("Recordings", file),
         **{name: Refused(name, file) for name in ("Pools", "Sentinels", "Missions", "Exporters")},
     }
@@ -299,7 +308,7 @@ def servicers(file: RecordingFile, spans: SpanStore, fed: asyncio.Event) -> dict
 async def feed(file: RecordingFile, spans: SpanStore, fed: asyncio.Event) -> None:
     """Gives the recorded spans to the store, without waiting for its writer to fall behind."""
     names = tuple(TOPICS["span"].columns)
-    source = batches_of(file, "span")
+    source = tables_of(file, ("span",))
     while found := await asyncio.to_thread(lambda: list(islice(source, READ_AHEAD))):
         for batch in found:
             told = [tuple(row[name] for name in names) for row in rows(unpack(batch))]
@@ -310,22 +319,16 @@ async def feed(file: RecordingFile, spans: SpanStore, fed: asyncio.Event) -> Non
     fed.set()
 
 
-def batches_of(file: RecordingFile, topic: str) -> Iterator[ColumnBatch]:
-    """The tables of a topic, in order, those of the state at the begin first."""
+def tables_of(file: RecordingFile, topics: Collection[str]) -> Iterator[ColumnBatch]:
+    """The tables of some topics, in order, those of the state at the begin first."""
     for batch in file.batches(first=0):
-        yield from (each for each in batch.batches if each.topic == topic)
+        yield from (each for each in batch.batches if each.topic in topics)
 
 
-def rows_of(file: RecordingFile, topic: str) -> Iterator[dict[str, Any]]:
+def rows_of(file: RecordingFile, topic: str) -> Iterator[Row]:
     """The rows of a topic, in order."""
-    for batch in batches_of(file, topic):
-        yield from rows(unpack(batch))
-
-
-def last_row(file: RecordingFile, topic: str) -> dict[str, Any] | None:
-    """What a state topic said last."""
-    found: Sequence[dict[str, Any]] = list(rows_of(file, topic))
-    return found[-1] if found else None
+    for table in tables_of(file, (topic,)):
+        yield from rows(unpack(table))
 
 
 async def serve_recording(path: Path, options: Options, token: str) -> None:
