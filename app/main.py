@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from app import options
+from citadel.display import has_display
 
 _NO_DISPLAY = """\
 There is no display here, so no window can open. Draw it to a file instead:
@@ -20,7 +21,7 @@ or connect from a machine that has one:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Opens the control room; returns when it was closed."""
     chosen = options.parse(arguments)
-    if not options.has_display():
+    if not has_display():
         print(_NO_DISPLAY, file=sys.stderr)  # noqa: T201 - this is a command line
         return options.NO_DISPLAY
     from PySide6.QtCore import QSettings  # noqa: PLC0415 - not before it is known to be of use

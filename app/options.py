@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +74,3 @@ def parse(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--theme", choices=("system", "dark", "light"), help="colours")
     given = parser.parse_args(arguments)
     return from_arguments(given, given.theme)
-
-
-def has_display() -> bool:
-    """Whether a window can open here."""
-    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

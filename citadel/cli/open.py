@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from citadel.client.local import require_engine
+from citadel.display import has_display
 from citadel.errors import Unavailable
 
 
@@ -20,7 +20,7 @@ from citadel.errors import Unavailable
 def open_(file: Path, *, headless: bool) -> None:
     """Open a .citadel file: in the control room where there is a display."""
     require_engine()
-    if headless or not _has_display():
+    if headless or not has_display():
         command = [sys.executable, "-m", "engine.main", "--recording", str(file)]
     elif importlib.util.find_spec("app") is None or importlib.util.find_spec("PySide6") is None:
         raise Unavailable(
@@ -31,9 +31,3 @@ def open_(file: Path, *, headless: bool) -> None:
     else:
         command = [sys.executable, "-m", "app.main", str(file)]
     raise SystemExit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own modules
-
-
-def _has_display() -> bool:
-    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

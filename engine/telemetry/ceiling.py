@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-from engine.telemetry.policy import DROP_ALL, RANDOM_BITS, threshold
+from citadel.trace import RANDOM_BITS
+from engine.telemetry.policy import DROP_ALL, threshold
 
 LOOK_SECONDS = 0.25
 """Between two looks at what came in."""

@@ -181,8 +181,6 @@ class Exporters:
                 self._publish("exporter", (*row, now))
         for name in set(self._shown) - set(self._senders):
             gone = self._shown.pop(name)
-            self._down.discard(name)
-            self._told.pop(name, None)
             self._publish("exporter", (name, GONE, *gone[2:], now))
         if time.monotonic() >= self._tell_after:
             self._tell_after = time.monotonic() + TELL_SECONDS

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from citadel.errors import InvalidRequest
+from citadel.trace import RANDOM_BITS
 from citadel.wire.messages import KeepRule, SamplingOverride, SamplingRule
 
 MAX_RULES = 256
@@ -23,7 +24,6 @@ MAX_OVERRIDE_SECONDS = 30 * 86_400.0
 MAX_GLOB = 256
 LEAST_CEILING = 1e-3
 """Spans a second."""
-RANDOM_BITS = 56
 RANDOM_MASK = 2**RANDOM_BITS - 1
 KEEP_ALL = 0
 """The threshold of rate 1."""

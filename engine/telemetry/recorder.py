@@ -184,10 +184,7 @@ class Recorder(Measures):
         if span.announced:
             self._announced.pop(span.span_id, None)
         if span.entry:
-            took = span.end_ns - span.start_ns
-            trace.root_ns = max(trace.root_ns, took)
-            if trace.match.keep:
-                self.tail.kinds.add(trace.match.root[5], took / 1e9, span.end_ns)
+            self.tail.root_ended(trace, span.end_ns - span.start_ns, span.end_ns)
         self._ended(trace, span, span.end_ns)
 
     def finish_unkept(self, span: UnkeptSpan) -> None:
@@ -236,10 +233,7 @@ class Recorder(Measures):
             trace.sampled_before(taken[TRACE_STATE])
         trace.errors += taken[7] == STATUS_ERROR
         if not taken[3]:
-            took = taken[5] - taken[4]
-            trace.root_ns = max(trace.root_ns, took)
-            if trace.match.keep:
-                self.tail.kinds.add(trace.match.root[5], took / 1e9, now)
+            self.tail.root_ended(trace, taken[5] - taken[4], now)
         return self._ended(trace, (trace, taken), now)
 
     def event(

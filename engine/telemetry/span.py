@@ -272,19 +272,6 @@ class UnkeptSpan(Span):
         """Counts in previews as a trace that a guard objected to."""
         self._recorder.sampler.flag(self.trace_id)
 
-    def __enter__(self) -> Self:
-        self._outer = current_span.get()
-        current_span.set(self)
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        current_span.set(self._outer)
-        if error is not None:
-            self.error(error)
-        if not self.end_ns:
-            self.end_ns = _ENDED
-            self._recorder.finish_unkept(self)
-
     def end(self, end_ns: int | None = None) -> None:
         """Ends it; a second call does nothing. When that was is not kept either."""
         if not self.end_ns:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from citadel.wire.messages import KeepRule
@@ -98,15 +98,15 @@ class Tail:
         self._remember = remember
         self._release = release
         self._drop = drop
-        self._traces: dict[int, Trace] = {}
+        self._traces: dict[int, Trace] = {}  # the oldest first
         self._quiet: deque[tuple[int, Trace]] = deque()
-        self._kept: dict[tuple[str, Match], Match] = {}
-        self._incomplete: dict[Match, Match] = {}
+        self._fates: dict[tuple[str, str, Match], Match] = {}
 
-    @property
-    def traces(self) -> Mapping[int, Trace]:
-        """Those that are held, the oldest first."""
-        return self._traces
+    def root_ended(self, trace: Trace, took_ns: int, now_ns: int) -> None:
+        """Takes how long a root of a recorded trace took."""
+        trace.root_ns = max(trace.root_ns, took_ns)
+        if trace.match.keep:
+            self.kinds.add(trace.match.root[5], took_ns / 1e9, now_ns)
 
     def hold(self, trace: Trace, item: Any, now_ns: int) -> None:
         """Holds an ended span; the trace is decided at once when there is no room for it."""
@@ -148,9 +148,9 @@ class Tail:
         rule = next((each for each in found.keep if keeps(each, trace, self.kinds.p99)), None)
         if rule is not None:
             trace.kept, trace.threshold = True, DROP_ALL
-            trace.match = self._kept_by(rule, found)
+            trace.match = self._fate(found, "keep_rule", rule.id)
         elif not complete:
-            trace.match = self._decided_incomplete(found)
+            trace.match = self._fate(found, "decided_incomplete", found.rule_id)
         self._remember((trace.trace_id, now_ns, trace.match, trace.kept))
         (self._release if trace.kept else self._drop)(trace, held)
 
@@ -162,31 +162,17 @@ class Tail:
     def _oldest(self) -> Trace:
         return next(iter(self._traces.values()))
 
-    def _kept_by(self, rule: KeepRule, found: Match) -> Match:
-        """What the log says of traces that a keep-rule kept; one object for all of a root."""
-        key = (rule.id, found)
-        known = self._kept.get(key)
+    def _fate(self, found: Match, cause: str, rule_id: str) -> Match:
+        """What the log says of traces that were decided so; one object for all of a root."""
+        key = (cause, rule_id, found)
+        known = self._fates.get(key)
         if known is None:
-            if len(self._kept) >= MAX_KINDS:
-                self._kept.clear()
-            known = self._kept[key] = Match(
+            if len(self._fates) >= MAX_KINDS:
+                self._fates.clear()
+            known = self._fates[key] = Match(
                 found.root,
-                cause="keep_rule",
-                rule_id=rule.id,
-                limit=found.threshold,
-                revision=found.revision,
-            )
-        return known
-
-    def _decided_incomplete(self, found: Match) -> Match:
-        known = self._incomplete.get(found)
-        if known is None:
-            if len(self._incomplete) >= MAX_KINDS:
-                self._incomplete.clear()
-            known = self._incomplete[found] = Match(
-                found.root,
-                cause="decided_incomplete",
-                rule_id=found.rule_id,
+                cause=cause,
+                rule_id=rule_id,
                 limit=found.threshold,
                 revision=found.revision,
             )
